@@ -1,0 +1,44 @@
+"""anime_keras: learn image generation by drawing, training and measuring anime faces with Keras 3.
+
+    from anime_keras import data, models
+
+    faces = data.render(64, size=64, seed=0)
+    gan = models.DCGAN(image_size=64)
+
+Sub-packages are imported when they are first asked for, so drawing faces does not wait for
+TensorFlow.
+"""
+
+import importlib
+from types import ModuleType
+
+from anime_keras import _quiet
+
+_quiet.install()
+
+__version__ = "0.1.0"
+_SUBMODULES = [
+    "callbacks",
+    "checkpoints",
+    "cli",
+    "data",
+    "latents",
+    "layers",
+    "losses",
+    "models",
+    "plots",
+    "report",
+    "runs",
+    "tfgan",
+    "training",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in _SUBMODULES:
+        raise AttributeError(f"module 'anime_keras' has no attribute {name!r}")
+    return importlib.import_module(f"anime_keras.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_SUBMODULES])

@@ -1,0 +1,325 @@
+"""What happens around training steps: progress, pictures on the way, checkpoints, reasons to stop.
+
+Each is a `keras.callbacks.Callback` and works with any model of the kit. They share a `Position`,
+because Keras counts steps from the start of each `fit`, and a resumed run starts in mid-epoch.
+"""
+
+import csv
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from anime_keras import checkpoints, plots
+
+
+@dataclass
+class Position:
+    """Where training stands.
+
+    Attributes:
+        step: training steps done since the run began.
+        seconds: time spent in training since the run began, over all its sessions.
+        per_epoch: steps an epoch.
+        stopped: why training ended before its time, if it did.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    per_epoch: int = 1
+    stopped: str = ""
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done."""
+        return self.step // self.per_epoch
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step completed an epoch; `fit` calls one that was cut short ended, too."""
+        return self.step > 0 and self.step % self.per_epoch == 0
+
+
+class Clock(keras.callbacks.Callback):
+    """Counts steps and time. Stands first, so that the others find the position up to date.
+
+    Args:
+        position: what it moves.
+        meters: values of the model's meters in mid-epoch, to go on from; `fit` clears them.
+    """
+
+    def __init__(self, position: Position, meters: list[np.ndarray] | None = None) -> None:
+        super().__init__()
+        self.position = position
+        self.meters = meters
+
+    def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: D102
+        self._last = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if self.meters:
+            for variable, value in zip(self.model.metrics_variables, self.meters, strict=True):
+                variable.assign(value)
+            self.meters = None
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
+        now = time.monotonic()
+        self.position.seconds += now - self._last
+        self._last = now
+        self.position.step += 1
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises at the first loss that is not a number, before a checkpoint could keep it."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__()
+        self.position = position
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Raises FloatingPointError with the step, the loss and what to try."""
+        for name, value in (logs or {}).items():
+            if not math.isfinite(float(value)):
+                raise FloatingPointError(
+                    f"{name} became {float(value)} at step {self.position.step}. Nothing of that step "
+                    "was saved: the last checkpoint is sound. Try a lower learning rate "
+                    "(--learning-rate 0.0001), spectral normalisation (--spectral-norm), another loss "
+                    "(--loss hinge) or float32 (--precision float32)."
+                )
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves at the end of each epoch, every so many minutes between, and when training stops.
+
+    Args:
+        folder: of the checkpoints.
+        position: saved with the model.
+        minutes: at most so long between two checkpoints.
+    """
+
+    def __init__(self, folder: Path, position: Position, minutes: float = 5.0) -> None:
+        super().__init__()
+        self.folder = folder
+        self.position = position
+        self.minutes = minutes
+        self._saved_step = position.step
+        self._saved_at = time.monotonic()
+
+    def _save(self) -> None:
+        if self.position.step != self._saved_step:
+            checkpoints.save(
+                self.model, self.folder, self.position.step, seconds=self.position.seconds
+            )
+        self._saved_step = self.position.step
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if time.monotonic() - self._saved_at > 60 * self.minutes:
+            self._save()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
+        self._save()
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Draws the same latents after each epoch, so that progress can be seen.
+
+    Args:
+        folder: receives `epoch-0001.png`, …; 0000 is the untrained generator.
+        position: names the files.
+        latents: (count, latent_dim).
+        on_picture: called with the path of each new sheet.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        position: Position,
+        latents: np.ndarray,
+        on_picture: Callable[[Path], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.folder = folder
+        self.position = position
+        self.latents = latents
+        self.on_picture = on_picture
+
+    def draw(self) -> Path:
+        """Draw and save the sheet of the current epoch."""
+        sheet = plots.grid(self.model.draw(self.latents))
+        path = plots.save(self.folder / f"epoch-{self.position.epoch:04d}.png", sheet)
+        if self.on_picture:
+            self.on_picture(path)
+        return path
+
+    def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: D102
+        if self.position.step == 0:
+            self.draw()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if self.position.at_epoch_end:
+            self.draw()
+
+
+class History(keras.callbacks.Callback):
+    """Appends a row to a CSV file after each epoch: epoch, step, seconds, and the epoch's means.
+
+    On resume, rows later than the checkpoint are dropped first, so none is there twice.
+    """
+
+    def __init__(self, path: Path, position: Position) -> None:
+        super().__init__()
+        self.path = path
+        self.position = position
+
+    def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: D102
+        rows = read_history(self.path) if self.path.exists() else {}
+        kept = [i for i, step in enumerate(rows.get("step", [])) if step <= self.position.step]
+        if not kept:
+            self.path.unlink(missing_ok=True)
+        elif len(kept) < len(rows["step"]):
+            with self.path.open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(rows)
+                writer.writerows([column[i] for column in rows.values()] for i in kept)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if not self.position.at_epoch_end:
+            return
+        row = {
+            "epoch": self.position.epoch,
+            "step": self.position.step,
+            "seconds": round(self.position.seconds, 1),
+            **{name: f"{float(value):.6g}" for name, value in (logs or {}).items()},
+        }
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """The columns of a `history.csv`, whole numbers as int."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def number(text: str) -> float:
+        return int(text) if text.isdigit() else float(text)
+
+    return {name: [number(row[name]) for row in rows] for name in (rows[0] if rows else [])}
+
+
+class TimeBudget(keras.callbacks.Callback):
+    """Ends training once the run has had its minutes, counted over all its sessions."""
+
+    def __init__(self, minutes: float, position: Position) -> None:
+        super().__init__()
+        self.minutes = minutes
+        self.position = position
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if self.position.seconds >= 60 * self.minutes:
+            self.position.stopped = "time"
+            self.model.stop_training = True
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Lets Ctrl-C finish the step under way; a second Ctrl-C stops at once."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__()
+        self.position = position
+        self._previous: Any = None
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self.position.stopped = "interrupt"
+        self.model.stop_training = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: D102
+        try:
+            self._previous = signal.signal(signal.SIGINT, self._ask)
+        except ValueError:  # not the main thread: whoever runs us handles Ctrl-C
+            self._previous = None
+
+    def restore(self) -> None:
+        """Give Ctrl-C back; to be called however training ended."""
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar over the whole run in a terminal, with pictures a second, losses and the time left.
+
+    Args:
+        position: what it shows.
+        batch_size: for the rate.
+        epochs: how many there will be, or None.
+        minutes: the time budget, or None; the bar follows whichever is nearer to its end.
+    """
+
+    def __init__(
+        self, position: Position, batch_size: int, epochs: int | None, minutes: float | None
+    ) -> None:
+        super().__init__()
+        self.position = position
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.minutes = minutes
+
+    def fraction(self) -> float:
+        """How much of the run is done, in [0, 1]."""
+        position = self.position
+        by_steps = position.step / (self.epochs * position.per_epoch) if self.epochs else 0.0
+        by_time = position.seconds / (60 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+    def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: D102
+        self._start = (time.monotonic(), self.position.step, self.fraction())
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[status]}"),
+        )
+        self._task = self._bar.add_task("compiling the step", total=1.0, status="")
+        self._bar.start()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
+        begun, first_step, first_fraction = self._start
+        elapsed = time.monotonic() - begun
+        done = self.fraction()
+        left = elapsed * (1 - done) / max(done - first_fraction, 1e-9)
+        rate = (self.position.step - first_step) * self.batch_size / elapsed
+        numbers = "  ".join(f"{n} {float(v):.2f}" for n, v in (logs or {}).items() if "loss" in n)
+        self._bar.update(
+            self._task,
+            completed=done,
+            description=f"epoch {(self.position.step - 1) // self.position.per_epoch + 1}",
+            status=f"{_minutes(left)} left  {rate:.0f} pictures/s  {numbers}",
+        )
+
+    def on_train_end(self, logs: dict | None = None) -> None:  # noqa: D102
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal as it was; to be called however training ended."""
+        self._bar.stop()
+
+
+def _minutes(seconds: float) -> str:
+    seconds = round(seconds)
+    if seconds >= 3600:
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{seconds // 60}:{seconds % 60:02d}"

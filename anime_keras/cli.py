@@ -1,0 +1,335 @@
+"""The command line: `python -m anime_keras --help`."""
+
+import csv
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import track
+
+app = typer.Typer(
+    help="Learn image generation by drawing, training and measuring anime faces.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+data_app = typer.Typer(help="Draw the embedded dataset.", no_args_is_help=True)
+train_app = typer.Typer(help="Train a model into a run folder.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(train_app, name="train")
+console = Console(highlight=False)
+
+# What the demo trains, chosen by benchmarks/demo_settings.py: on two cores a narrow network sees so
+# many more pictures in three minutes that its faces are better than a wide one's.
+DEMO_FACES = 4096
+DEMO_NETWORK = {"width": 32}
+DEMO_RULES: dict = {}
+
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+
+
+@app.command()
+def demo(
+    minutes: Annotated[
+        float, typer.Option(help="Time to train, without drawing and report.")
+    ] = 3.0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Draw faces, train a small DCGAN on them for three minutes, and write a report.
+
+    Example: `python -m anime_keras demo`
+    """
+    from anime_keras.runs import Run, Settings
+
+    out = out or _free_folder(Path("runs/demo"))
+    settings = Settings(
+        count=DEMO_FACES, minutes=minutes, seed=seed, network=DEMO_NETWORK, rules=DEMO_RULES
+    )
+    console.print(f"[bold]1.[/] Drawing {DEMO_FACES} anime faces whose every factor is known.")
+    images = _pictures(settings, out)
+    run = Run.create(out, settings)
+    console.print(
+        f"[bold]2.[/] A generator learns to draw such faces from noise, against a discriminator that "
+        f"learns to tell its pictures from them, for {minutes:g} minutes.\n"
+        f"   Watch {out / 'samples'} as it gets better. Ctrl-C stops and keeps what there is."
+    )
+    _train(run, images)
+
+
+@data_app.command("render")
+def data_render(
+    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    count: Annotated[int, typer.Option(min=1, help="How many faces.")] = 1000,
+    size: Annotated[int, typer.Option(help="Side in pixels, 32 to 512.")] = 64,
+    style: Annotated[str, typer.Option(help="anime")] = "anime",
+    seed: Seed = 0,
+) -> None:
+    """Draw faces into a folder: a PNG each, labels.csv with every factor, landmarks.npz, sheet.png.
+
+    Example: `python -m anime_keras data render --count 1000 --size 64 --out faces`
+    """
+    from anime_keras import data, plots
+
+    if out.exists() and any(out.iterdir()):
+        _fail(f"The folder {out} is not empty: choose another, or empty it.")
+    chunk = 500
+    landmarks, first = [], None
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for start in track(range(0, count, chunk), "drawing", console=console, transient=True):
+            faces = data.render(min(chunk, count - start), size, style, seed, start)
+            if first is None:
+                first = faces
+                writer.writerow(["file", *faces.factors])
+            words = [[faces.names[f][i] for i in values] for f, values in faces.factors.items()]
+            for i, image in enumerate(faces.images):
+                name = f"{start + i:06d}.png"
+                plots.save(out / "images" / name, image)
+                writer.writerow([name, *(column[i] for column in words)])
+            landmarks.append(faces.landmarks)
+    np.savez(
+        out / "landmarks.npz",
+        points=np.concatenate(landmarks),
+        names=np.array(first.landmark_names),
+    )
+    plots.save(out / "sheet.png", plots.grid(first.images[:64]))
+    console.print(
+        f"{count} faces of {size} px, with labels.csv and landmarks.npz, in [bold]{out}[/]"
+    )
+    console.print(f"Look at {out / 'sheet.png'}")
+
+
+@train_app.command("dcgan")
+def train_dcgan(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: Annotated[str, typer.Option(help="'rendered', or a folder of pictures.")] = "rendered",
+    count: Annotated[
+        int | None,
+        typer.Option(help="How many faces to draw (10,000), or pictures to use at most."),
+    ] = None,
+    size: Annotated[int, typer.Option(help="32, 64, 128 or 256 pixels.")] = 64,
+    epochs: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 64,
+    accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+    latent_dim: Annotated[int, typer.Option(help="Numbers that a picture is made from.")] = 100,
+    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
+    loss: Annotated[
+        str,
+        typer.Option(
+            help="non_saturating, minimax, least_squares, hinge, wasserstein or relativistic."
+        ),
+    ] = "non_saturating",
+    learning_rate: Annotated[float, typer.Option(help="Adam's, of both players.")] = 2e-4,
+    discriminator_learning_rate: Annotated[
+        float | None, typer.Option(help="Where it should differ.")
+    ] = None,
+    decay: Annotated[
+        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
+    ] = "constant",
+    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    label_smoothing: Annotated[float, typer.Option(help="Real pictures get 1 - this.")] = 0.0,
+    r1: Annotated[float, typer.Option(help="Gamma of the R1 penalty.")] = 0.0,
+    gradient_penalty: Annotated[
+        float | None, typer.Option(help="Weight; 10 by default with wasserstein, else 0.")
+    ] = None,
+    feature_matching: Annotated[float, typer.Option(help="Weight.")] = 0.0,
+    content: Annotated[float, typer.Option(help="Weight of the L2 loss on pixels.")] = 0.0,
+    normalization: Annotated[
+        str | None, typer.Option(help="Of the discriminator: batch, layer or none.")
+    ] = None,
+    spectral_norm: Annotated[bool, typer.Option("--spectral-norm", help="In D.")] = False,
+    augmentation: Annotated[
+        str, typer.Option(help="What D sees is changed by: color,translation,cutout.")
+    ] = "",
+    ema: Annotated[float, typer.Option(help="Decay of the averaged generator; 0 for none.")] = 0.99,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
+    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
+    seed: Seed = 0,
+) -> None:
+    """Train a DCGAN: pictures from noise.
+
+    Examples:
+    `python -m anime_keras train dcgan --epochs 20 --out runs/first`
+
+    `python -m anime_keras train dcgan --data my_pictures --minutes 60 --flip --out runs/mine`
+
+    `python -m anime_keras train dcgan --resume --out runs/mine`
+    """
+    from anime_keras.runs import Run, Settings
+
+    if resume:
+        run = _try(Run.open, out, **_given(epochs=epochs, minutes=minutes))
+        console.print(f"Resuming the run in {out}.")
+    else:
+        needs_own = loss == "wasserstein" or bool(gradient_penalty)
+        settings = Settings(
+            data=data,
+            count=count,
+            size=size,
+            epochs=epochs,
+            minutes=minutes,
+            batch_size=batch_size,
+            seed=seed,
+            flip=flip,
+            precision=precision,
+            deterministic=deterministic,
+            checkpoint_minutes=checkpoint_minutes,
+            network={
+                "latent_dim": latent_dim,
+                "width": width,
+                # A gradient penalty looks at each picture by itself, and BatchNorm does not.
+                "normalization": normalization or ("layer" if needs_own else "batch"),
+                "spectral_norm": spectral_norm,
+                "augmentation": [name for name in augmentation.split(",") if name],
+                "ema": ema,
+            },
+            rules={
+                "loss": loss,
+                "learning_rate": learning_rate,
+                "discriminator_learning_rate": discriminator_learning_rate,
+                "beta_1": beta_1,
+                "label_smoothing": label_smoothing,
+                "gradient_penalty": gradient_penalty,
+                "r1": r1,
+                "feature_matching": feature_matching,
+                "content": content,
+                "decay": decay,
+                "accumulate": accumulate,
+            },
+        )
+        run = Run(out, settings)
+        _try(settings.check)
+    images = _pictures(run.settings, out)
+    if not resume:
+        run = _try(Run.create, out, run.settings)
+    _train(run, images)
+
+
+@app.command()
+def generate(
+    run: Annotated[Path, typer.Option(help="Folder of a run.")],
+    out: Annotated[Path, typer.Option(help="A .png or .jpg; a .gif with --interpolate.")],
+    count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 64,
+    seed: Seed = 0,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="A walk through the latent space, as a GIF.")
+    ] = False,
+    scale: Annotated[int, typer.Option(min=1, max=16, help="Enlarge by this factor.")] = 1,
+) -> None:
+    """Draw pictures with a trained run.
+
+    Examples:
+    `python -m anime_keras generate --run runs/demo --count 64 --seed 0 --out grid.png`
+
+    `python -m anime_keras generate --run runs/demo --count 8 --interpolate --out walk.gif`
+    """
+    from anime_keras import latents, plots
+    from anime_keras.runs import Run
+
+    wanted = (".gif",) if interpolate else (".png", ".jpg")
+    if out.suffix.lower() not in wanted:
+        _fail(f"{out} must end in {' or '.join(wanted)}.")
+    model = _try(_try(Run.open, run).load_model)
+    if interpolate:
+        points = latents.draw(max(count, 2), model.latent_dim, seed)
+        path = latents.loop(points, frames_between=12)
+        frames = [plots.grid(picture[None], gap=0, scale=scale) for picture in model.draw(path)]
+        plots.gif(out, frames, seconds=0.08, hold=0.08)
+    else:
+        plots.save(out, plots.grid(model.generate(count, seed=seed), scale=scale))
+    console.print(f"Look at [bold]{out}[/]")
+
+
+# --- shared by the commands -----------------------------------------------------------------------
+
+
+def _pictures(settings: Any, out: Path) -> np.ndarray:
+    """The training pictures of a run's settings, with a bar; leaves a sample beside the run."""
+    from anime_keras import plots
+    from anime_keras.data import folders
+
+    if settings.data == "rendered":
+        images = _draw(settings.count or 10_000, settings.size, settings.seed)
+    else:
+        with console.status("Looking for pictures …") as status:
+            pictures = _try(
+                folders.load,
+                settings.data,
+                settings.size,
+                settings.count,
+                lambda done, total: status.update(f"Reading picture {done} of {total}"),
+            )
+        images = pictures.images
+        console.print(f"Read {len(images)} pictures from {settings.data}.")
+        for path, reason in list(pictures.rejected.items())[:5]:
+            console.print(f"   left out {path}: {reason}")
+        if len(pictures.rejected) > 5:
+            console.print(f"   … and {len(pictures.rejected) - 5} more that could not be read.")
+    plots.save(out / "real.png", plots.grid(images[:64]))
+    return images
+
+
+def _draw(count: int, size: int, seed: int) -> np.ndarray:
+    from anime_keras import data
+
+    chunk = max(64, 32 * 4096 // size)
+    parts = [
+        data.render(min(chunk, count - start), size, seed=seed, start=start).images
+        for start in track(
+            range(0, count, chunk), f"drawing {count} faces", console=console, transient=True
+        )
+    ]
+    return np.concatenate(parts)
+
+
+def _train(run: Any, images: np.ndarray) -> None:
+    """Train a run; say in the end what there is to see, or how to go on."""
+    try:
+        position = run.train(images, progress=True)
+    except (FloatingPointError, RuntimeError, ValueError, OSError) as error:
+        _fail(str(error))
+    if position.stopped == "interrupt":
+        console.print(
+            f"\nStopped after step {position.step}, and saved. Go on with:\n"
+            f"   python -m anime_keras train {run.settings.model} --resume --out {run.folder}"
+        )
+    console.print(
+        f"\nThe report, with the faces: [bold]{run.folder / 'report.html'}[/]\n"
+        f"More faces:  python -m anime_keras generate --run {run.folder} --seed 1 --out more.png"
+    )
+
+
+def _free_folder(wanted: Path) -> Path:
+    """The folder, or the same with a number, so that no earlier run is touched."""
+    candidates = [wanted, *(wanted.with_name(f"{wanted.name}-{n}") for n in range(2, 10_000))]
+    return next(path for path in candidates if not path.exists())
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _try(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call it; turn what a user can mend into one line instead of a traceback."""
+    try:
+        return function(*args, **kwargs)
+    except (ValueError, FileNotFoundError, FileExistsError, TypeError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    console.print(f"[bold red]Error:[/] {message}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point."""
+    app()

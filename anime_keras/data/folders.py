@@ -1,0 +1,103 @@
+"""Any folder of pictures, read into memory."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+
+
+class Pictures(NamedTuple):
+    """What a folder held.
+
+    Attributes:
+        images: uint8 (count, size, size, 3), RGB.
+        paths: where each came from.
+        rejected: files that are no readable picture, each with the reason.
+    """
+
+    images: np.ndarray
+    paths: list[Path]
+    rejected: dict[Path, str]
+
+
+def square(image: np.ndarray, size: int) -> np.ndarray:
+    """The middle square of a picture, resized without aliasing; uint8 (size, size, channels)."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    image = image[top : top + side, left : left + side]
+    method = cv2.INTER_AREA if side >= size else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=method)
+
+
+def _read(path: Path, size: int) -> np.ndarray | str:
+    """The picture of a file, or the reason why there is none."""
+    try:
+        content = np.fromfile(path, np.uint8)  # unlike cv2.imread, opens any file name anywhere
+    except OSError as error:
+        return error.strerror or str(error)
+    if not len(content):
+        return "the file is empty"
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        return f"OpenCV: {error.err}"
+    if image is None:
+        return "not a picture that OpenCV can read"
+    if min(image.shape[:2]) < 16:
+        return f"too small: {image.shape[1]}x{image.shape[0]} pixels"
+    return cv2.cvtColor(square(image, size), cv2.COLOR_BGR2RGB)
+
+
+def load(
+    folder: str | Path,
+    size: int = 64,
+    limit: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Pictures:
+    """Read all pictures of a folder, at any depth, as middle squares of one size.
+
+    Args:
+        folder: where they lie; files without a picture's suffix are passed over.
+        size: side in pixels to resize to.
+        limit: read at most so many, in the order of their names.
+        progress: called as progress(done, total) on the way.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: no picture in it could be read; the message says what was found instead.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    paths = paths[:limit]
+    images = np.empty((len(paths), size, size, 3), np.uint8)
+    kept, rejected = [], {}
+    with ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
+        for done, (path, image) in enumerate(
+            zip(paths, pool.map(lambda p: _read(p, size), paths)), 1
+        ):
+            if isinstance(image, str):
+                rejected[path] = image
+            else:
+                images[len(kept)] = image
+                kept.append(path)
+            if progress:
+                progress(done, len(paths))
+    if not kept:
+        first = next(iter(rejected.items()), None)
+        found = (
+            f"{len(rejected)} files that cannot be read, such as {first[0]}: {first[1]}"
+            if first
+            else "no file"
+        )
+        raise ValueError(
+            f"There are no pictures in {folder}: {found}. Looked for {', '.join(SUFFIXES)} at any depth."
+        )
+    return Pictures(images[: len(kept)], kept, rejected)

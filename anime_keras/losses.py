@@ -1,0 +1,185 @@
+"""Every loss of the paper (section 3.2.3, "Loss Functions"), as plain functions.
+
+Adversarial losses take *logits*: the discriminator's raw output, before any sigmoid, of any shape.
+Each returns a float32 scalar, the mean over all logits, and each player *minimises* its own. They
+are written with `softplus`, because log(sigmoid(x)) = -softplus(-x) never overflows.
+
+    goodfellow  Goodfellow et al. 2014, "Generative Adversarial Networks", section 3
+    mao         Mao et al. 2017, "Least Squares Generative Adversarial Networks", equation 9
+    lim         Lim and Ye 2017, "Geometric GAN", section 4
+    arjovsky    Arjovsky et al. 2017, "Wasserstein GAN", equation 2
+    gulrajani   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", equation 3
+    mescheder   Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", eq. 9
+    salimans    Salimans et al. 2016, "Improved Techniques for Training GANs", sections 3.1 and 3.4
+    jolicoeur   Jolicoeur-Martineau 2019, "The relativistic discriminator", section 4
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras import ops
+
+Tensor = Any  # a tensor of whichever backend Keras runs on
+
+
+class AdversarialLoss(NamedTuple):
+    """The two players' losses, each a function of (real_logits, fake_logits).
+
+    Most generators ignore the real logits; a relativistic one compares with them.
+    """
+
+    discriminator: Callable[..., Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+
+
+def _float32(*tensors: Tensor) -> list[Tensor]:
+    """Losses are summed in float32, whatever precision the network computed in."""
+    return [ops.cast(tensor, "float32") for tensor in tensors]
+
+
+# --- the discriminator's side ---------------------------------------------------------------------
+
+
+def cross_entropy_discriminator(
+    real_logits: Tensor, fake_logits: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """Binary cross-entropy with real = 1 and fake = 0 (goodfellow, equation 1).
+
+    Args:
+        real_logits: D(x) for real pictures.
+        fake_logits: D(G(z)) for generated ones.
+        label_smoothing: in [0, 1). Real pictures get the label 1 - label_smoothing; fake ones keep 0,
+            because smoothing those would reward the generator for staying bad (salimans, 3.4).
+    """
+    real, fake = _float32(real_logits, fake_logits)
+    # target * softplus(-x) + (1 - target) * softplus(x), and softplus(x) = x + softplus(-x)
+    return ops.mean(ops.softplus(-real) + label_smoothing * real) + ops.mean(ops.softplus(fake))
+
+
+def least_squares_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """½ E[(D(x) - 1)²] + ½ E[D(G(z))²] (mao, with a = 0, b = c = 1)."""
+    real, fake = _float32(real_logits, fake_logits)
+    return 0.5 * (ops.mean(ops.square(real - 1.0)) + ops.mean(ops.square(fake)))
+
+
+def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (lim): content once a margin of 1 is kept."""
+    real, fake = _float32(real_logits, fake_logits)
+    return ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + fake))
+
+
+def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[D(G(z))] - E[D(x)] (arjovsky): minus the distance, if D is 1-Lipschitz."""
+    real, fake = _float32(real_logits, fake_logits)
+    return ops.mean(fake) - ops.mean(real)
+
+
+def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Cross-entropy of "more real than the average fake", both ways (jolicoeur, RaSGAN)."""
+    real, fake = _float32(real_logits, fake_logits)
+    real_lead, fake_lead = real - ops.mean(fake), fake - ops.mean(real)
+    return ops.mean(ops.softplus(-real_lead)) + ops.mean(ops.softplus(fake_lead))
+
+
+# --- the generator's side -------------------------------------------------------------------------
+
+
+def minimax_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[log(1 - sigmoid(D(G(z))))] (goodfellow, eq. 1): vanishes while D is sure of the fakes."""
+    (fake,) = _float32(fake_logits)
+    return -ops.mean(ops.softplus(fake))
+
+
+def non_saturating_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-E[log sigmoid(D(G(z)))] (goodfellow, section 3): strongest while D is sure of the fakes."""
+    (fake,) = _float32(fake_logits)
+    return ops.mean(ops.softplus(-fake))
+
+
+def least_squares_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """½ E[(D(G(z)) - 1)²] (mao)."""
+    (fake,) = _float32(fake_logits)
+    return 0.5 * ops.mean(ops.square(fake - 1.0))
+
+
+def wasserstein_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-E[D(G(z))] (arjovsky); the hinge loss's generator as well (lim)."""
+    (fake,) = _float32(fake_logits)
+    return -ops.mean(fake)
+
+
+def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """The relativistic discriminator's loss with the two sides exchanged (jolicoeur, RaSGAN)."""
+    return relativistic_discriminator(fake_logits, real_logits)
+
+
+ADVERSARIAL: dict[str, AdversarialLoss] = {
+    "non_saturating": AdversarialLoss(cross_entropy_discriminator, non_saturating_generator),
+    "minimax": AdversarialLoss(cross_entropy_discriminator, minimax_generator),
+    "least_squares": AdversarialLoss(least_squares_discriminator, least_squares_generator),
+    "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator),
+    "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator),
+}
+
+
+def get(name: str) -> AdversarialLoss:
+    """The two players' losses by name.
+
+    Raises:
+        ValueError: there is no loss of that name; the message lists those there are.
+    """
+    if name not in ADVERSARIAL:
+        raise ValueError(
+            f"There is no adversarial loss {name!r}. Choose one of {list(ADVERSARIAL)}."
+        )
+    return ADVERSARIAL[name]
+
+
+# --- what may be added, each with a weight --------------------------------------------------------
+
+
+def gradient_penalty(gradients: Tensor, target: float = 1.0) -> Tensor:
+    """E[(‖∇D(x)‖₂ - target)²] (gulrajani): holds the slope of D near `target` where it is taken.
+
+    Args:
+        gradients: (batch, ...) gradients of each logit with respect to its own input picture.
+        target: the slope wished for; 1 for Wasserstein.
+    """
+    # The small constant keeps the square root's own derivative finite where a gradient is zero.
+    norms = ops.sqrt(_squared_norms(gradients) + 1e-12)
+    return ops.mean(ops.square(norms - target))
+
+
+def r1_penalty(gradients: Tensor) -> Tensor:
+    """½ E[‖∇D(x)‖²] over real pictures (mescheder; gamma is the weight that it is given)."""
+    return 0.5 * ops.mean(_squared_norms(gradients))
+
+
+def _squared_norms(gradients: Tensor) -> Tensor:
+    (gradients,) = _float32(gradients)
+    return ops.sum(ops.square(gradients), axis=tuple(range(1, len(gradients.shape))))
+
+
+def feature_matching(real_features: Tensor, fake_features: Tensor) -> Tensor:
+    """Mean squared difference of the batch means of D's inner features (salimans, section 3.1).
+
+    Salimans et al. take the squared L2 norm, a sum over features; the mean over features used here
+    differs by a constant factor and keeps the weight independent of the network's width.
+
+    Args:
+        real_features: (batch, ...) an inner layer of D for real pictures.
+        fake_features: (batch, ...) the same layer for generated ones.
+    """
+    real, fake = _float32(real_features, fake_features)
+    return ops.mean(ops.square(ops.mean(real, axis=0) - ops.mean(fake, axis=0)))
+
+
+def content(target_images: Tensor, images: Tensor) -> Tensor:
+    """Mean squared pixel difference, the paper's "L2 loss / content loss" (section 3.2.3).
+
+    A plain DCGAN has no pair for a generated picture: against random real ones this pulls each
+    picture towards the mean of the data, which is blur. Use it where pairs exist.
+    """
+    target, images = _float32(target_images, images)
+    return ops.mean(ops.square(target - images))

@@ -1,0 +1,309 @@
+"""A run: one training, in one folder, from its settings to its report.
+
+runs/NAME/
+    settings.json       everything that was chosen
+    checkpoints/        the newest two, exact
+    samples/            a sheet an epoch, of the same latents
+    history.csv         a row an epoch
+    tensorboard/        the same for TensorBoard
+    training.gif  curves.png  final.png
+    model.keras         the trained model
+    report.html         all of it on one page that can be sent to a friend
+"""
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from filelock import FileLock, Timeout
+from keras import ops
+
+from anime_keras import callbacks, checkpoints, latents, models, plots, report, training
+from anime_keras.data.pipelines import Batches
+
+MODELS = {"dcgan": models.DCGAN}
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+GIF_FRAMES = 60
+SHEET = 64  # pictures on a sample sheet: 8 x 8
+
+
+@dataclass
+class Settings:
+    """Everything that is chosen before training; kept as `settings.json`.
+
+    Attributes:
+        model: a name out of `MODELS`.
+        data: "rendered", or a folder of pictures.
+        count: how many faces to draw, or at most so many pictures of the folder; None for all.
+        size: side of the pictures in pixels.
+        epochs: stop after so many; None for no limit.
+        minutes: stop after so much time in training; None for no limit.
+        batch_size: pictures a step.
+        seed: of weights, latents, order of the pictures, and of the drawn faces.
+        flip: mirror pictures at random.
+        precision: "auto" computes in bfloat16 where the machine has instructions for it.
+        deterministic: ask the backend for bit-exact operations.
+        checkpoint_minutes: at most so long between two checkpoints.
+        network: further arguments of the model's `__init__`.
+        rules: arguments of its `compile`.
+    """
+
+    model: str = "dcgan"
+    data: str = "rendered"
+    count: int | None = None
+    size: int = 64
+    epochs: int | None = None
+    minutes: float | None = None
+    batch_size: int = 64
+    seed: int = 0
+    flip: bool = False
+    precision: str = "auto"
+    deterministic: bool = False
+    checkpoint_minutes: float = 5.0
+    network: dict[str, Any] = field(default_factory=dict)
+    rules: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise ValueError for what cannot work, before anything is drawn or written."""
+        if self.model not in MODELS:
+            raise ValueError(f"There is no model {self.model!r}: choose from {list(MODELS)}.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {PRECISIONS}, not {self.precision!r}.")
+        for name in ("epochs", "minutes", "batch_size", "count", "checkpoint_minutes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, not {value}.")
+        if self.epochs is None and self.minutes is None:
+            raise ValueError("Say how long to train: give epochs, minutes, or both.")
+        if self.rules.get("decay", "constant") != "constant" and self.epochs is None:
+            raise ValueError("A learning rate that decays needs its end: give epochs.")
+
+
+class Run:
+    """One training in one folder. Make it with `Run.create` or `Run.open`, then `train`."""
+
+    def __init__(self, folder: str | Path, settings: Settings) -> None:
+        self.folder = Path(folder)
+        self.settings = settings
+
+    @classmethod
+    def create(cls, folder: str | Path, settings: Settings) -> "Run":
+        """Begin a run in a folder of its own.
+
+        Raises:
+            FileExistsError: there is a run in it already; it is not touched.
+            ValueError: settings that cannot work.
+        """
+        settings.check()
+        run = cls(folder, settings)
+        if run.settings_path.exists():
+            raise FileExistsError(
+                f"There is a run in {folder} already. Continue it with --resume, or choose another folder."
+            )
+        run.folder.mkdir(parents=True, exist_ok=True)
+        run._write_settings()
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path, **changes: Any) -> "Run":
+        """Open a run to resume it or to draw with it.
+
+        Args:
+            folder: where it lies.
+            **changes: settings to change from now on, such as `epochs` or `minutes`.
+
+        Raises:
+            FileNotFoundError: there is no run in the folder.
+            ValueError: its settings cannot be read, or the changes cannot work.
+        """
+        path = Path(folder) / "settings.json"
+        if not path.exists():
+            raise FileNotFoundError(f"There is no run in {folder}: it has no settings.json.")
+        try:
+            settings = Settings(**json.loads(path.read_text()))
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ValueError(f"{path} is not a run's settings: {error}") from error
+        run = cls(folder, dataclasses.replace(settings, **changes))
+        run.settings.check()
+        if changes:
+            run._write_settings()
+        return run
+
+    @property
+    def settings_path(self) -> Path:
+        """Where the settings are kept."""
+        return self.folder / "settings.json"
+
+    def _write_settings(self) -> None:
+        partial = self.folder / "settings.json.partial"
+        partial.write_text(json.dumps(dataclasses.asdict(self.settings), indent=2) + "\n")
+        partial.replace(self.settings_path)
+
+    def build_model(self, decay_steps: int | None = None) -> training.Adversarial:
+        """The model of the settings, compiled, with the weights that its seed draws."""
+        settings = self.settings
+        precision = settings.precision
+        if precision == "auto":
+            precision = training.best_precision()
+        keras.config.set_dtype_policy(precision)
+        keras.utils.set_random_seed(settings.seed)
+        if settings.deterministic:
+            training.use_deterministic_ops()
+        model = MODELS[settings.model](
+            image_size=settings.size, seed=settings.seed, **settings.network
+        )
+        rules = dict(settings.rules)
+        if rules.get("decay", "constant") != "constant":
+            rules["decay_steps"] = decay_steps
+        model.compile(**rules)
+        return model
+
+    def load_model(self) -> training.Adversarial:
+        """The model as of its newest sound checkpoint.
+
+        Raises:
+            FileNotFoundError: the run has no checkpoint yet.
+        """
+        model = self.build_model(decay_steps=1)
+        checkpoints.load_newest(model, self.folder / "checkpoints")
+        return model
+
+    # --- training ---------------------------------------------------------------------------------
+
+    def train(
+        self,
+        images: np.ndarray,
+        extra_callbacks: Sequence[keras.callbacks.Callback] = (),
+        on_picture: Callable[[Path], None] | None = None,
+        progress: bool = True,
+    ) -> callbacks.Position:
+        """Train, or go on training, until the settings' end; then write the report.
+
+        A run that was stopped, by Ctrl-C, a cut session or SIGKILL, goes on from its newest
+        checkpoint and ends in the same weights as if nothing had happened.
+
+        Args:
+            images: uint8 (count, size, size, 3), RGB; on resume the same as before.
+            extra_callbacks: of Keras, beside the run's own.
+            on_picture: called with the path of each new sample sheet.
+            progress: show a bar in the terminal.
+
+        Returns:
+            The position at the end; `stopped` is "interrupt" after Ctrl-C.
+
+        Raises:
+            FloatingPointError: a loss became NaN or infinite; the last checkpoint is sound.
+            RuntimeError: another process is training in this folder.
+        """
+        try:
+            with FileLock(self.folder / ".lock", blocking=False):
+                while True:
+                    try:
+                        return self._train(images, extra_callbacks, on_picture, progress)
+                    except Exception as error:
+                        if not training.is_out_of_memory(error) or not self._halve_batch():
+                            raise
+        except Timeout as error:
+            raise RuntimeError(f"Another process is training in {self.folder}.") from error
+
+    def _train(
+        self,
+        images: np.ndarray,
+        extra_callbacks: Sequence[keras.callbacks.Callback],
+        on_picture: Callable[[Path], None] | None,
+        progress: bool,
+    ) -> callbacks.Position:
+        settings = self.settings
+        batches = Batches(images, settings.batch_size, settings.seed, settings.flip)
+        position = callbacks.Position(per_epoch=batches.per_epoch)
+        epochs = settings.epochs or 10**9
+        model = self.build_model(decay_steps=epochs * batches.per_epoch)
+        meters = None
+        if checkpoints.available(self.folder / "checkpoints"):
+            saved = checkpoints.load_newest(model, self.folder / "checkpoints")
+            position.step, position.seconds = saved["step"], saved["seconds"]
+            if not position.at_epoch_end:
+                meters = [ops.convert_to_numpy(v) for v in model.metrics_variables]
+
+        points = latents.draw(SHEET, model.latent_dim, settings.seed)
+        interrupt = callbacks.Interrupt(position)
+        around = [
+            callbacks.Clock(position, meters),
+            callbacks.StopOnNaN(position),
+            interrupt,
+            callbacks.Checkpoint(
+                self.folder / "checkpoints", position, settings.checkpoint_minutes
+            ),
+            callbacks.SampleGrid(self.folder / "samples", position, points, on_picture),
+            callbacks.History(self.folder / "history.csv", position),
+            keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False),
+            *extra_callbacks,
+        ]
+        if settings.minutes:
+            around.append(callbacks.TimeBudget(settings.minutes, position))
+        bar = callbacks.ProgressBar(
+            position, settings.batch_size, settings.epochs, settings.minutes
+        )
+        if progress:
+            around.append(bar)
+        try:
+            # `fit` counts in whole epochs: what is left of a broken one comes first, by itself.
+            while bar.fraction() < 1.0 and not position.stopped:
+                started = position.step % position.per_epoch
+                model.fit(
+                    batches.dataset(position.step),
+                    initial_epoch=position.epoch,
+                    epochs=position.epoch + 1 if started else epochs,
+                    steps_per_epoch=position.per_epoch - started,
+                    callbacks=around,
+                    shuffle=False,  # the batches come in their own reproducible order
+                    verbose=0,
+                )
+        finally:
+            interrupt.restore()
+            if progress:
+                bar.close()
+        self.finish(model, len(images))
+        return position
+
+    def _halve_batch(self) -> bool:
+        """Half the batch, twice as many a step: the same gradients from less memory, if it can be.
+
+        Not in the middle of a run: its checkpoints would no longer fit.
+        """
+        settings = self.settings
+        if settings.batch_size < 2 or checkpoints.available(self.folder / "checkpoints"):
+            return False
+        settings.batch_size //= 2
+        settings.rules = {**settings.rules, "accumulate": 2 * settings.rules.get("accumulate", 1)}
+        self._write_settings()
+        keras.backend.clear_session()
+        warnings.warn(
+            f"The memory is full. Trying again with batches of {settings.batch_size}, gradients "
+            f"averaged over {settings.rules['accumulate']} of them.",
+            stacklevel=3,
+        )
+        return True
+
+    def finish(self, model: training.Adversarial, pictures: int) -> Path:
+        """Write what is to be looked at: final sheet, curves, animation, model and report."""
+        sheet = plots.grid(model.generate(SHEET, seed=self.settings.seed))
+        plots.save(self.folder / "final.png", sheet)
+        paths = sorted((self.folder / "samples").glob("epoch-*.png"))
+        chosen = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), GIF_FRAMES)).round())
+        frames = [plots.load(paths[int(i)]) for i in chosen]
+        # The upper half of the sheet is enough to watch, and keeps the file small.
+        frames = [plots.fit_width(frame[: len(frame) // 2], 640) for frame in frames]
+        plots.gif(self.folder / "training.gif", frames)
+        history = self.folder / "history.csv"
+        if history.exists():
+            figure = plots.curves(callbacks.read_history(history))
+            figure.savefig(self.folder / "curves.png", dpi=110)
+        model.save(self.folder / "model.keras")
+        return report.write(self.folder, dataclasses.asdict(self.settings), pictures)

@@ -1,0 +1,307 @@
+"""Players take turns: how an adversarial model learns, whichever backend Keras runs on.
+
+A GAN's training step is a short story: each player in turn lowers its own loss with its own
+optimizer. `Adversarial` gives a model the words to tell it in:
+
+    record(network, inputs)                   one forward pass that several players can use
+    minimize(loss_fn, variables, optimizer)   one optimizer step of one player
+    input_gradients(fn, inputs)               d fn(x) / d x, for gradient penalties
+
+Networks, layers and losses use `keras.ops` alone. This is the only file of the kit that knows how a
+backend differentiates: `tf.GradientTape` on TensorFlow, `torch.autograd.grad` on PyTorch, `jax.vjp`
+on JAX.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+BACKEND = keras.backend.backend()
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+elif BACKEND == "torch":
+    import torch
+elif BACKEND == "jax":
+    import jax
+    from keras.src.backend.common.stateless_scope import StatelessScope, get_stateless_scope
+
+Tensor = Any
+LossFunction = Callable[..., Tensor]
+
+
+class Recording(NamedTuple):
+    """The value of a network's forward pass, and the way back through it.
+
+    Attributes:
+        value: what the pass returned. No gradient flows through it by itself.
+        pull_back: takes d loss / d value; returns d loss / d each of the recorded variables.
+    """
+
+    value: Tensor
+    pull_back: Callable[[Tensor], list[Tensor]]
+
+
+class Adversarial(keras.Model):
+    """A `keras.Model` whose players take turns.
+
+    A subclass builds its networks in `__init__`, adds an optimizer for each player in `compile`, and
+    writes `train_step(self, data)` the way its paper does. For example:
+
+        fake = self.record(self.generator, latents)
+        d_loss = self.minimize(
+            lambda: hinge(self.discriminator(real), self.discriminator(fake.value)),
+            self.discriminator.trainable_variables,
+            self.discriminator_optimizer,
+        )
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.optimizers: list[keras.optimizers.Optimizer] = []
+        # The model is a container: its networks are built when they are made, and `fit` never calls
+        # the container itself, so without this `save_weights` would refuse.
+        self.built = True
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        # JAX's trainer passes the state in and wants it back; the step itself need not know.
+        if BACKEND == "jax" and "train_step" in cls.__dict__:
+            cls.train_step = _stateless(cls.train_step)
+
+    def compile(self, **kwargs) -> None:
+        """Forget earlier optimizers, and keep Keras from making a single one of its own."""
+        self.optimizers = []
+        super().compile(optimizer=None, **kwargs)
+
+    def add_optimizer(
+        self, optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]
+    ) -> keras.optimizers.Optimizer:
+        """Register a player's optimizer; it is built at once, so that checkpoints hold its state."""
+        optimizer.build(variables)
+        self.optimizers = [*self.optimizers, optimizer]
+        if BACKEND == "jax":
+            self.optimizer = _JoinedOptimizers(self.optimizers)
+        return optimizer
+
+    def record(self, network: keras.Model, inputs: Tensor) -> Recording:
+        """Run `network(inputs, training=True)` once, so that several players can use the result.
+
+        The generator's pictures serve the discriminator's step and the generator's own. Its forward
+        pass, a tenth of the work of a DCGAN's step, then need not be run twice.
+        """
+        variables = network.trainable_variables
+        if BACKEND == "tensorflow":
+            # Watching the variables alone keeps the tape from following frozen ones.
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([variable.value for variable in variables])
+                value = network(inputs, training=True)
+
+            def pull_back(upstream: Tensor) -> list[Tensor]:
+                return tape.gradient(value, [v.value for v in variables], output_gradients=upstream)
+
+            return Recording(tf.stop_gradient(value), pull_back)
+        if BACKEND == "torch":
+            value = network(inputs, training=True)
+
+            def pull_back(upstream: Tensor) -> list[Tensor]:
+                return list(torch.autograd.grad(value, [v.value for v in variables], upstream))
+
+            return Recording(value.detach(), pull_back)
+        value, backward = self._vjp(lambda: network(inputs, training=True), variables)
+        return Recording(value, backward)
+
+    def minimize(
+        self,
+        loss_fn: LossFunction,
+        variables: Sequence[keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+        through: Recording | None = None,
+    ) -> Tensor:
+        """Lower a loss by one optimizer step on one player's variables.
+
+        Args:
+            loss_fn: returns a scalar. Called without arguments; or, where `through` is given, with
+                the recorded value.
+            variables: what this player may change.
+            optimizer: how it changes them.
+            through: a recorded forward pass of this player's network, on whose value the loss
+                depends. The gradient is taken to that value, and from there through the recording.
+
+        Returns:
+            The loss before the step, a scalar without gradient.
+        """
+        if through is None:
+            loss, gradients = self._value_and_gradients(loss_fn, variables)
+        else:
+            loss, upstream = self._value_and_input_gradients(loss_fn, through.value)
+            gradients = through.pull_back(upstream)
+        if BACKEND == "torch":
+            with torch.no_grad():
+                optimizer.apply(gradients, variables)
+            return loss.detach()
+        optimizer.apply(gradients, variables)
+        return loss
+
+    def input_gradients(self, fn: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """Gradients of sum(fn(inputs)) with respect to the inputs, themselves differentiable.
+
+        Where fn treats each picture of the batch by itself, row i is the gradient of picture i's own
+        output. With BatchNorm in training mode it is not: every output depends on every picture.
+        """
+        if BACKEND == "tensorflow":
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(inputs)
+                outputs = fn(inputs)
+            return tape.gradient(outputs, inputs)
+        if BACKEND == "torch":
+            inputs = inputs.detach().requires_grad_(True)
+            return torch.autograd.grad(fn(inputs).sum(), inputs, create_graph=True)[0]
+        outputs, backward = self._vjp(fn, [], inputs)
+        return backward(ops.ones_like(outputs))
+
+    def _value_and_gradients(
+        self, loss_fn: LossFunction, variables: Sequence[keras.Variable]
+    ) -> tuple[Tensor, list[Tensor]]:
+        if BACKEND == "tensorflow":
+            values = [variable.value for variable in variables]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(values)
+                loss = loss_fn()
+            return loss, tape.gradient(loss, values)
+        if BACKEND == "torch":
+            loss = loss_fn()
+            return loss, list(torch.autograd.grad(loss, [v.value for v in variables]))
+        loss, backward = self._vjp(loss_fn, variables)
+        return loss, backward(ops.ones_like(loss))
+
+    def _value_and_input_gradients(
+        self, loss_fn: LossFunction, inputs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        if BACKEND == "tensorflow":
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(inputs)
+                loss = loss_fn(inputs)
+            return loss, tape.gradient(loss, inputs)
+        if BACKEND == "torch":
+            inputs = inputs.detach().requires_grad_(True)
+            loss = loss_fn(inputs)
+            return loss, torch.autograd.grad(loss, inputs)[0]
+        loss, backward = self._vjp(loss_fn, [], inputs)
+        return loss, backward(ops.ones_like(loss))
+
+    def _vjp(
+        self, fn: Callable[..., Tensor], variables: Sequence[keras.Variable], *inputs: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], Any]]:
+        """JAX: fn's value, and the way back to the variables, or to the one input that is given.
+
+        What fn assigns on the way (BatchNorm's statistics, random state) is carried out of the pure
+        function and into the state of the step that encloses it.
+        """
+        outer = get_stateless_scope()
+        chosen = {id(variable) for variable in variables}
+        others = [v for v in [*self.variables, *self.metrics_variables] if id(v) not in chosen]
+
+        def pure(values: list[Tensor], *inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+            mapping = [*zip(variables, values, strict=True), *((v, v.value) for v in others)]
+            with StatelessScope(state_mapping=mapping) as scope:
+                value = fn(*inputs)
+            return value, [scope.get_current_value(v) for v in others]
+
+        value, backward, assigned = jax.vjp(
+            pure, [v.value for v in variables], *inputs, has_aux=True
+        )
+        for variable, new in zip(others, assigned, strict=True):
+            outer.add_update((variable, new))
+        if inputs:
+            return value, lambda upstream: backward(upstream)[1]
+        return value, lambda upstream: backward(upstream)[0]
+
+
+class _JoinedOptimizers:
+    """What Keras' JAX trainer asks of `model.optimizer`, for several optimizers at once."""
+
+    built = True
+
+    def __init__(self, optimizers: Sequence[keras.optimizers.Optimizer]) -> None:
+        self.optimizers = optimizers
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [v for optimizer in self.optimizers for v in optimizer.variables]
+
+
+def _stateless(train_step: Callable) -> Callable:
+    """Wrap `train_step(self, data) -> logs` as JAX's `train_step(self, state, data)`."""
+
+    def step(self: Adversarial, state: tuple, data: Any) -> tuple[dict, tuple]:
+        groups = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+        pairs = [
+            pair
+            for group, values in zip(groups, state, strict=True)
+            for pair in zip(group, values, strict=True)
+        ]
+        with StatelessScope(state_mapping=pairs) as scope:
+            logs = train_step(self, data)
+
+        def current(variable: keras.Variable, old: Tensor) -> Tensor:
+            new = scope.get_current_value(variable)
+            return old if new is None else new
+
+        new_state = tuple(
+            [current(variable, old) for variable, old in zip(group, values, strict=True)]
+            for group, values in zip(groups, state, strict=True)
+        )
+        return logs, new_state
+
+    return step
+
+
+def update_average(average: keras.Model, network: keras.Model, decay: Tensor | float) -> None:
+    """Move an exponential moving average of a network's weights one step towards the network.
+
+    BatchNorm's moving statistics are averaged like the weights, since they belong to them.
+    """
+    for slow, fast in zip(average.weights, network.weights, strict=True):
+        slow.assign(slow * decay + fast * (1.0 - decay))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception says that the device's (or the machine's) memory is full."""
+    if BACKEND == "tensorflow" and isinstance(error, tf.errors.ResourceExhaustedError):
+        return True
+    if BACKEND == "torch" and isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def best_precision() -> str:
+    """The dtype policy that trains fastest here without loss scaling.
+
+    bfloat16 has float32's range, so a GAN's losses need no scaling in it, and it pays where the
+    processor multiplies it natively: CPUs with AVX512-BF16 or AMX, GPUs from Ampere on.
+    """
+    if BACKEND == "tensorflow" and (gpus := tf.config.list_physical_devices("GPU")):
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        return "mixed_bfloat16" if (capability or (0, 0)) >= (8, 0) else "float32"
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return "float32"
+    native = any(f" {flag} " in flags for flag in ("avx512_bf16", "amx_bf16"))
+    return "mixed_bfloat16" if native else "float32"
+
+
+def use_deterministic_ops() -> None:
+    """Ask the backend for operations that give the same bits in every run; some are slower."""
+    if BACKEND == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
+    elif BACKEND == "torch":
+        torch.use_deterministic_algorithms(True)
