@@ -4,6 +4,7 @@ Each is a `keras.callbacks.Callback` and works with any model of the kit. They s
 because Keras counts steps from the start of each `fit`, and a resumed run starts in mid-epoch.
 """
 
+import contextlib
 import csv
 import math
 import signal
@@ -76,6 +77,14 @@ class Clock(keras.callbacks.Callback):
         self.position.step += 1
 
 
+def _broken(what: str, step: int) -> FloatingPointError:
+    return FloatingPointError(
+        f"{what} at step {step}. Nothing of that step was saved: the last checkpoint is sound. "
+        "Try a lower learning rate (--learning-rate 0.0001), spectral normalisation "
+        "(--spectral-norm), another loss (--loss hinge) or float32 (--precision float32)."
+    )
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Raises at the first loss that is not a number, before a checkpoint could keep it."""
 
@@ -87,16 +96,14 @@ class StopOnNaN(keras.callbacks.Callback):
         """Raises FloatingPointError with the step, the loss and what to try."""
         for name, value in (logs or {}).items():
             if not math.isfinite(float(value)):
-                raise FloatingPointError(
-                    f"{name} became {float(value)} at step {self.position.step}. Nothing of that step "
-                    "was saved: the last checkpoint is sound. Try a lower learning rate "
-                    "(--learning-rate 0.0001), spectral normalisation (--spectral-norm), another loss "
-                    "(--loss hinge) or float32 (--precision float32)."
-                )
+                raise _broken(f"{name} became {float(value)}", self.position.step)
 
 
 class Checkpoint(keras.callbacks.Callback):
     """Saves at the end of each epoch, every so many minutes between, and when training stops.
+
+    Stands last: what the others write at the end of an epoch is then there before the checkpoint
+    that says so, and a run that is killed between the two writes it again.
 
     Args:
         folder: of the checkpoints.
@@ -114,14 +121,18 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self) -> None:
         if self.position.step != self._saved_step:
-            checkpoints.save(
-                self.model, self.folder, self.position.step, seconds=self.position.seconds
-            )
+            try:
+                checkpoints.save(
+                    self.model, self.folder, self.position.step, seconds=self.position.seconds
+                )
+            except FloatingPointError as error:
+                raise _broken(str(error), self.position.step) from error
         self._saved_step = self.position.step
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
-        if time.monotonic() - self._saved_at > 60 * self.minutes:
+        due = time.monotonic() - self._saved_at > 60 * self.minutes
+        if due and not self.position.at_epoch_end:  # that one follows at once
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
@@ -185,10 +196,12 @@ class History(keras.callbacks.Callback):
         if not kept:
             self.path.unlink(missing_ok=True)
         elif len(kept) < len(rows["step"]):
-            with self.path.open("w", newline="") as file:
+            partial = self.path.with_name(self.path.name + ".partial")
+            with partial.open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(rows)
                 writer.writerows([column[i] for column in rows.values()] for i in kept)
+            partial.replace(self.path)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
         if not self.position.at_epoch_end:
@@ -242,14 +255,18 @@ class Interrupt(keras.callbacks.Callback):
 
     def _ask(self, number: int, frame: Any) -> None:
         self.position.stopped = "interrupt"
-        self.model.stop_training = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_begin(self, logs: dict | None = None) -> None:  # noqa: D102
-        try:
+        if self._previous is not None:  # a run may call `fit` more than once
+            return
+        # Elsewhere than in the main thread Python refuses, and whoever runs us handles Ctrl-C.
+        with contextlib.suppress(ValueError):
             self._previous = signal.signal(signal.SIGINT, self._ask)
-        except ValueError:  # not the main thread: whoever runs us handles Ctrl-C
-            self._previous = None
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if self.position.stopped == "interrupt":
+            self.model.stop_training = True
 
     def restore(self) -> None:
         """Give Ctrl-C back; to be called however training ended."""
@@ -276,6 +293,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.batch_size = batch_size
         self.epochs = epochs
         self.minutes = minutes
+        self._bar: Progress | None = None
 
     def fraction(self) -> float:
         """How much of the run is done, in [0, 1]."""
@@ -315,7 +333,9 @@ class ProgressBar(keras.callbacks.Callback):
 
     def close(self) -> None:
         """Leave the terminal as it was; to be called however training ended."""
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 def _minutes(seconds: float) -> str:

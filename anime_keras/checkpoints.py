@@ -47,10 +47,15 @@ def save(model: keras.Model, folder: Path, step: int, **position: Any) -> Path:
         position: anything else that JSON can hold.
 
     Raises:
+        FloatingPointError: a variable holds NaN or infinity; nothing is written.
         OSError: the disk is full or the folder cannot be written. Earlier checkpoints are untouched.
     """
+    arrays = {}
+    for name, variable in state(model).items():
+        arrays[name] = keras.ops.convert_to_numpy(variable.value)
+        if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
+            raise FloatingPointError(f"{variable.path} became NaN or infinite")
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in state(model).items()}
     arrays["position.json"] = np.array(json.dumps({"step": step, **position}))
     path = folder / f"step-{step:09d}.npz"
     partial = folder / "writing.partial"  # one name, so that a killed run leaves one at most

@@ -1,12 +1,14 @@
 """The command line: `python -m anime_keras --help`."""
 
 import csv
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 app = typer.Typer(
@@ -19,7 +21,7 @@ data_app = typer.Typer(help="Draw the embedded dataset.", no_args_is_help=True)
 train_app = typer.Typer(help="Train a model into a run folder.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)  # commands and paths can be copied whole
 
 # What the demo trains, chosen by benchmarks/demo_settings.py: on two cores a narrow network sees so
 # many more pictures in three minutes that its faces are better than a wide one's.
@@ -49,12 +51,12 @@ def demo(
         count=DEMO_FACES, minutes=minutes, seed=seed, network=DEMO_NETWORK, rules=DEMO_RULES
     )
     console.print(f"[bold]1.[/] Drawing {DEMO_FACES} anime faces whose every factor is known.")
-    images = _pictures(settings, out)
+    images = _pictures(settings)
     run = Run.create(out, settings)
     console.print(
         f"[bold]2.[/] A generator learns to draw such faces from noise, against a discriminator that "
         f"learns to tell its pictures from them, for {minutes:g} minutes.\n"
-        f"   Watch {out / 'samples'} as it gets better. Ctrl-C stops and keeps what there is."
+        f"   Watch {_path(out / 'samples')} as it gets better. Ctrl-C stops and keeps what there is."
     )
     _train(run, images)
 
@@ -98,13 +100,14 @@ def data_render(
     )
     plots.save(out / "sheet.png", plots.grid(first.images[:64]))
     console.print(
-        f"{count} faces of {size} px, with labels.csv and landmarks.npz, in [bold]{out}[/]"
+        f"{count} faces of {size} px, with labels.csv and landmarks.npz, in {_path(out)}"
     )
-    console.print(f"Look at {out / 'sheet.png'}")
+    console.print(f"Look at {_path(out / 'sheet.png')}")
 
 
 @train_app.command("dcgan")
 def train_dcgan(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     data: Annotated[str, typer.Option(help="'rendered', or a folder of pictures.")] = "rendered",
     count: Annotated[
@@ -166,8 +169,9 @@ def train_dcgan(
     from anime_keras.runs import Run, Settings
 
     if resume:
+        _refuse_changes(context, except_for=("resume", "out", "epochs", "minutes"))
         run = _try(Run.open, out, **_given(epochs=epochs, minutes=minutes))
-        console.print(f"Resuming the run in {out}.")
+        console.print(f"Resuming the run in {_path(out)}.")
     else:
         needs_own = loss == "wasserstein" or bool(gradient_penalty)
         settings = Settings(
@@ -205,12 +209,8 @@ def train_dcgan(
                 "accumulate": accumulate,
             },
         )
-        run = Run(out, settings)
-        _try(settings.check)
-    images = _pictures(run.settings, out)
-    if not resume:
-        run = _try(Run.create, out, run.settings)
-    _train(run, images)
+        run = _try(Run.create, out, settings)
+    _train(run, _pictures(run.settings))
 
 
 @app.command()
@@ -245,15 +245,14 @@ def generate(
         plots.gif(out, frames, seconds=0.08, hold=0.08)
     else:
         plots.save(out, plots.grid(model.generate(count, seed=seed), scale=scale))
-    console.print(f"Look at [bold]{out}[/]")
+    console.print(f"Look at {_path(out)}")
 
 
 # --- shared by the commands -----------------------------------------------------------------------
 
 
-def _pictures(settings: Any, out: Path) -> np.ndarray:
-    """The training pictures of a run's settings, with a bar; leaves a sample beside the run."""
-    from anime_keras import plots
+def _pictures(settings: Any) -> np.ndarray:
+    """The training pictures of a run's settings, with a bar."""
     from anime_keras.data import folders
 
     if settings.data == "rendered":
@@ -268,12 +267,11 @@ def _pictures(settings: Any, out: Path) -> np.ndarray:
                 lambda done, total: status.update(f"Reading picture {done} of {total}"),
             )
         images = pictures.images
-        console.print(f"Read {len(images)} pictures from {settings.data}.")
+        console.print(f"Read {len(images)} pictures from {escape(settings.data)}.")
         for path, reason in list(pictures.rejected.items())[:5]:
-            console.print(f"   left out {path}: {reason}")
+            console.print(f"   left out {escape(str(path))}: {escape(reason)}")
         if len(pictures.rejected) > 5:
             console.print(f"   … and {len(pictures.rejected) - 5} more that could not be read.")
-    plots.save(out / "real.png", plots.grid(images[:64]))
     return images
 
 
@@ -296,15 +294,27 @@ def _train(run: Any, images: np.ndarray) -> None:
         position = run.train(images, progress=True)
     except (FloatingPointError, RuntimeError, ValueError, OSError) as error:
         _fail(str(error))
+    folder = _path(run.folder)
     if position.stopped == "interrupt":
         console.print(
             f"\nStopped after step {position.step}, and saved. Go on with:\n"
-            f"   python -m anime_keras train {run.settings.model} --resume --out {run.folder}"
+            f"   python -m anime_keras train {run.settings.model} --resume --out {folder}"
         )
     console.print(
-        f"\nThe report, with the faces: [bold]{run.folder / 'report.html'}[/]\n"
-        f"More faces:  python -m anime_keras generate --run {run.folder} --seed 1 --out more.png"
+        f"\nThe report, with the faces: {_path(run.folder / 'report.html')}\n"
+        f"More faces:  python -m anime_keras generate --run {folder} --seed 1 --out more.png"
     )
+
+
+def _refuse_changes(context: typer.Context, except_for: tuple[str, ...]) -> None:
+    """What was chosen when a run began stays: an option that had no effect would mislead."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in except_for and source is not None and source.name == "COMMANDLINE":
+            _fail(
+                f"--{name.replace('_', '-')} cannot be changed with --resume, only --epochs and "
+                "--minutes can. Begin another run for it."
+            )
 
 
 def _free_folder(wanted: Path) -> Path:
@@ -317,6 +327,11 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def _path(path: Path) -> str:
+    """A path as a command takes it, in bold."""
+    return f"[bold]{escape(shlex.quote(str(path)))}[/]"
+
+
 def _try(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call it; turn what a user can mend into one line instead of a traceback."""
     try:
@@ -326,7 +341,7 @@ def _try(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _fail(message: str) -> None:
-    console.print(f"[bold red]Error:[/] {message}", soft_wrap=True)
+    console.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -1,44 +1,127 @@
-"""Layers that Keras does not have, in `keras.ops` alone."""
+"""Layers that Keras does not have, or not as fast."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
+from anime_keras import kernels
+
 Tensor = Any
 AUGMENTATIONS = ("color", "translation", "cutout")
 
 
 @keras.saving.register_keras_serializable("anime_keras")
-class SpectralConv2D(keras.layers.Conv2D):
-    """A convolution whose kernel is divided by its largest singular value.
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' layer over the channels of feature maps, by one fused operation in training.
 
-    The kernel is seen as a (height * width * inputs, outputs) matrix, and its largest singular value
-    followed by one round of power iteration a training step. Source: Miyato et al. 2018, "Spectral
-    Normalization for Generative Adversarial Networks", algorithm 1.
+    The moving variance is the unbiased one, as PyTorch keeps it, so that a network with weights from
+    there gives the same pictures in inference.
     """
 
+    def call(self, inputs: Tensor, training: bool | None = None, mask: None = None) -> Tensor:
+        """Normalise (batch, height, width, channels); in training by the batch's own statistics."""
+        if not training:
+            return super().call(inputs, training=False)
+        outputs, mean, variance = kernels.batch_norm(inputs, self.gamma, self.beta, self.epsilon)
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
+        return outputs
+
+
+@keras.saving.register_keras_serializable("anime_keras")
+class Downsample(keras.layers.Layer):
+    """A 4x4 convolution at stride 2 without bias, which halves the size of a feature map.
+
+    Args:
+        filters: channels that come out.
+        spectral_norm: divide the kernel by its largest singular value, as a matrix of shape (4 * 4 *
+            inputs, filters), followed by one round of power iteration a training step. Source:
+            Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", alg. 1.
+        kernel_initializer: of the kernel, (4, 4, inputs, filters).
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        spectral_norm: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.spectral_norm = spectral_norm
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
     def build(self, input_shape: tuple) -> None:
-        """Add the running estimate of the first singular vector, shape (1, outputs)."""
-        super().build(input_shape)
-        self.singular_vector = self.add_weight(
-            shape=(1, self.filters), initializer="random_normal", trainable=False, name="u"
+        """Make the kernel and, for spectral normalisation, the estimate of its singular vector."""
+        self.kernel = self.add_weight(
+            shape=self.kernel_shape(input_shape[-1]),
+            initializer=self.kernel_initializer,
+            name="kernel",
         )
+        if self.spectral_norm:
+            self.singular_vector = self.add_weight(
+                shape=(1, self.filters), initializer="random_normal", trainable=False, name="u"
+            )
+
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
+        """The kernel's shape for feature maps of so many channels."""
+        return (4, 4, channels, self.filters)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Convolve with kernel / sigma(kernel); in training, refine the estimate of sigma first."""
-        matrix = ops.reshape(ops.cast(self.kernel, "float32"), (-1, self.filters))
-        u = ops.cast(self.singular_vector, "float32")
-        v = _unit(ops.matmul(u, ops.transpose(matrix)))
-        u = _unit(ops.matmul(v, matrix))
-        # The vectors are constants to the gradient (Miyato et al., appendix A, equation 12).
-        u, v = ops.stop_gradient(u), ops.stop_gradient(v)
-        if training:
-            self.singular_vector.assign(u)
-        sigma = ops.sum(ops.matmul(v, matrix) * u)
-        kernel = ops.cast(ops.cast(self.kernel, "float32") / sigma, self.compute_dtype)
-        outputs = self.convolution_op(inputs, kernel)
-        return ops.add(outputs, self.bias) if self.use_bias else outputs
+        """(batch, size, size, channels) to (batch, size / 2, size / 2, filters)."""
+        return kernels.downsample(inputs, self.normalized_kernel(training))
+
+    def normalized_kernel(self, training: bool | None) -> Tensor:
+        """The kernel to convolve with, in the dtype to compute in."""
+        kernel = self.kernel
+        if self.spectral_norm:
+            kernel = ops.cast(kernel, "float32")
+            matrix = ops.reshape(kernel, (-1, self.filters))
+            v = _unit(ops.matmul(ops.cast(self.singular_vector, "float32"), ops.transpose(matrix)))
+            u = _unit(ops.matmul(v, matrix))
+            # The vectors are constants to the gradient (Miyato et al., appendix A, equation 12).
+            u, v = ops.stop_gradient(u), ops.stop_gradient(v)
+            if training:
+                self.singular_vector.assign(u)
+            kernel = kernel / ops.sum(ops.matmul(v, matrix) * u)
+        return ops.cast(kernel, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Half the size."""
+        batch, height, width, _ = input_shape
+        return (batch, height // 2, width // 2, self.filters)
+
+    def get_config(self) -> dict:
+        """The arguments of `__init__`."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "spectral_norm": self.spectral_norm,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable("anime_keras")
+class Upsample(Downsample):
+    """A 4x4 fractionally strided ("transposed") convolution, which doubles the size.
+
+    Its kernel is (4, 4, filters, inputs): that of the `Downsample` which it is the transpose of.
+    """
+
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
+        """The kernel's shape for feature maps of so many channels."""
+        return (4, 4, self.filters, channels)
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """(batch, size, size, channels) to (batch, 2 * size, 2 * size, filters)."""
+        return kernels.upsample(inputs, self.normalized_kernel(training))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Twice the size."""
+        batch, height, width, _ = input_shape
+        return (batch, 2 * height, 2 * width, self.filters)
 
 
 def _unit(vector: Tensor) -> Tensor:

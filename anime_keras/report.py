@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 from html import escape
 from pathlib import Path
 from string import Template
@@ -87,11 +88,11 @@ def _summary(rows: dict[str, list], settings: dict, pictures: int) -> str:
     if not rows:
         return f"Training on {pictures:,} pictures was stopped within its first epoch."
     seen = rows["step"][-1] * settings["batch_size"]
-    minutes = rows["seconds"][-1] / 60
+    seconds = max(rows["seconds"][-1], 0.1)
     return (
         f"{rows['epoch'][-1]} epochs over {pictures:,} pictures, {rows['step'][-1]:,} steps of "
-        f"{settings['batch_size']} pictures ({seen:,} in all), in {minutes:.1f} minutes of training "
-        f"({seen / rows['seconds'][-1]:.0f} pictures a second)."
+        f"{settings['batch_size']} pictures ({seen:,} in all), in {seconds / 60:.1f} minutes of training "
+        f"({seen / seconds:.0f} pictures a second)."
     )
 
 
@@ -134,6 +135,6 @@ def _command(folder: Path, settings: dict) -> str:
         else f"--minutes {settings['minutes']:g}"
     )
     return (
-        f"python -m anime_keras train {settings['model']} --data {settings['data']} "
-        f"--size {settings['size']} {length} --out {folder.name}"
+        f"python -m anime_keras train {settings['model']} --data {shlex.quote(settings['data'])} "
+        f"--size {settings['size']} {length} --out {shlex.quote(folder.name)}"
     )

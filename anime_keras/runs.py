@@ -3,6 +3,7 @@
 runs/NAME/
     settings.json       everything that was chosen
     checkpoints/        the newest two, exact
+    real.png            some of the pictures it learns from
     samples/            a sheet an epoch, of the same latents
     history.csv         a row an epoch
     tensorboard/        the same for TensorBoard
@@ -96,6 +97,9 @@ class Run:
     def create(cls, folder: str | Path, settings: Settings) -> "Run":
         """Begin a run in a folder of its own.
 
+        The folder is made when training begins, so that a mistake in the settings or the pictures
+        leaves nothing behind.
+
         Raises:
             FileExistsError: there is a run in it already; it is not touched.
             ValueError: settings that cannot work.
@@ -106,8 +110,7 @@ class Run:
             raise FileExistsError(
                 f"There is a run in {folder} already. Continue it with --resume, or choose another folder."
             )
-        run.folder.mkdir(parents=True, exist_ok=True)
-        run._write_settings()
+        run.build_model(decay_steps=1)  # raises for networks and rules that there are not
         return run
 
     @classmethod
@@ -201,6 +204,7 @@ class Run:
             FloatingPointError: a loss became NaN or infinite; the last checkpoint is sound.
             RuntimeError: another process is training in this folder.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / ".lock", blocking=False):
                 while True:
@@ -231,15 +235,15 @@ class Run:
             if not position.at_epoch_end:
                 meters = [ops.convert_to_numpy(v) for v in model.metrics_variables]
 
+        if not self.settings_path.exists():
+            self._write_settings()
+        plots.save(self.folder / "real.png", plots.grid(images[:SHEET]))
         points = latents.draw(SHEET, model.latent_dim, settings.seed)
         interrupt = callbacks.Interrupt(position)
         around = [
             callbacks.Clock(position, meters),
             callbacks.StopOnNaN(position),
             interrupt,
-            callbacks.Checkpoint(
-                self.folder / "checkpoints", position, settings.checkpoint_minutes
-            ),
             callbacks.SampleGrid(self.folder / "samples", position, points, on_picture),
             callbacks.History(self.folder / "history.csv", position),
             keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False),
@@ -252,6 +256,8 @@ class Run:
         )
         if progress:
             around.append(bar)
+        folder = self.folder / "checkpoints"
+        around.append(callbacks.Checkpoint(folder, position, settings.checkpoint_minutes))
         try:
             # `fit` counts in whole epochs: what is left of a broken one comes first, by itself.
             while bar.fraction() < 1.0 and not position.stopped:
@@ -267,8 +273,7 @@ class Run:
                 )
         finally:
             interrupt.restore()
-            if progress:
-                bar.close()
+            bar.close()
         self.finish(model, len(images))
         return position
 

@@ -86,6 +86,20 @@ class Adversarial(keras.Model):
             self.optimizer = _JoinedOptimizers(self.optimizers)
         return optimizer
 
+    def save_own_variables(self, store: dict) -> None:
+        """Keras leaves random state out of its files; without it a loaded model draws other noise."""
+        super().save_own_variables(store)
+        for index, variable in enumerate(self._random_state()):
+            store[f"random_state{index}"] = variable
+
+    def load_own_variables(self, store: dict) -> None:
+        """The other half of `save_own_variables`."""
+        for index, variable in enumerate(self._random_state()):
+            variable.assign(store[f"random_state{index}"])
+
+    def _random_state(self) -> list[keras.Variable]:
+        return [v for v in self.variables if v.name == "seed_generator_state"]
+
     def record(self, network: keras.Model, inputs: Tensor) -> Recording:
         """Run `network(inputs, training=True)` once, so that several players can use the result.
 
@@ -267,9 +281,10 @@ def _stateless(train_step: Callable) -> Callable:
 def update_average(average: keras.Model, network: keras.Model, decay: Tensor | float) -> None:
     """Move an exponential moving average of a network's weights one step towards the network.
 
-    BatchNorm's moving statistics are averaged like the weights, since they belong to them.
+    BatchNorm's moving statistics are left alone: those of an average are not an average of those.
     """
-    for slow, fast in zip(average.weights, network.weights, strict=True):
+    pairs = zip(average.trainable_weights, network.trainable_weights, strict=True)
+    for slow, fast in pairs:
         slow.assign(slow * decay + fast * (1.0 - decay))
 
 

@@ -15,7 +15,12 @@ import numpy as np
 from keras import layers, ops
 
 from anime_keras import latents, losses, training
-from anime_keras.layers import DifferentiableAugmentation, SpectralConv2D
+from anime_keras.layers import (
+    BatchNormalization,
+    DifferentiableAugmentation,
+    Downsample,
+    Upsample,
+)
 
 Tensor = Any
 SIZES = (32, 64, 128, 256)
@@ -30,12 +35,14 @@ def _kernel() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(0.0, 0.02)  # Radford et al., section 4
 
 
-def _normalization(kind: str = "batch", name: str | None = None) -> layers.Layer:
+def _normalization(
+    kind: str = "batch", momentum: float = 0.9, name: str | None = None
+) -> layers.Layer:
     """A normalisation with the reference's epsilon, momentum and initialisation."""
     gamma = keras.initializers.RandomNormal(1.0, 0.02)
     if kind == "batch":
-        return layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name
+        return BatchNormalization(
+            momentum=momentum, epsilon=1e-5, gamma_initializer=gamma, name=name
         )
     # One group over all channels and places is layer normalisation, as Gulrajani et al. advise
     # where every picture must be judged by itself.
@@ -52,12 +59,20 @@ def _channels(image_size: int, width: int) -> list[int]:
     return [width * min(8, 2 ** (doublings - 1 - step)) for step in range(doublings)]
 
 
-def build_generator(image_size: int = 64, latent_dim: int = 100, width: int = 64) -> keras.Model:
+def build_generator(
+    image_size: int = 64, latent_dim: int = 100, width: int = 64, momentum: float = 0.9
+) -> keras.Model:
     """Latents (batch, latent_dim) to pictures (batch, image_size, image_size, 3) in [-1, 1].
 
     The latents are projected to 4x4 and doubled in size by fractionally strided convolutions, with
     BatchNorm and ReLU between them (Radford et al., figure 1). At 64 px with the default width:
     3,576,704 trainable parameters, the reference's number.
+
+    Args:
+        image_size: 32, 64, 128 or 256.
+        latent_dim: how many numbers a picture is made from.
+        width: channels of the last layer but one.
+        momentum: of BatchNorm's moving statistics.
 
     Raises:
         ValueError: image_size is not 32, 64, 128 or 256, or width is below 1.
@@ -68,17 +83,13 @@ def build_generator(image_size: int = 64, latent_dim: int = 100, width: int = 64
         noise
     )
     x = layers.Reshape((4, 4, first), name="to_4x4")(x)
-    x = layers.ReLU()(_normalization(name="norm_4")(x))
+    x = layers.ReLU()(_normalization(momentum=momentum, name="norm_4")(x))
     size = 4
     for channels in rest:
         size *= 2
-        x = layers.Conv2DTranspose(
-            channels, 4, 2, "same", use_bias=False, kernel_initializer=_kernel(), name=f"up_{size}"
-        )(x)
-        x = layers.ReLU()(_normalization(name=f"norm_{size}")(x))
-    x = layers.Conv2DTranspose(
-        3, 4, 2, "same", use_bias=False, kernel_initializer=_kernel(), name="to_rgb"
-    )(x)
+        x = Upsample(channels, kernel_initializer=_kernel(), name=f"up_{size}")(x)
+        x = layers.ReLU()(_normalization(momentum=momentum, name=f"norm_{size}")(x))
+    x = Upsample(3, kernel_initializer=_kernel(), name="to_rgb")(x)
     images = layers.Activation("tanh", dtype="float32", name="images")(x)
     return keras.Model(noise, images, name="generator")
 
@@ -103,19 +114,26 @@ def build_discriminator(
     """
     if normalization not in NORMALIZATIONS:
         raise ValueError(f"normalization must be one of {NORMALIZATIONS}, not {normalization!r}.")
-    conv = SpectralConv2D if spectral_norm else layers.Conv2D
-    options = {"use_bias": False, "kernel_initializer": _kernel()}
     images = layers.Input((image_size, image_size, 3), name="images")
     x, size = images, image_size
     for depth, channels in enumerate(reversed(_channels(image_size, width))):
         size //= 2
-        x = conv(channels, 4, 2, "same", name=f"down_{size}", **options)(x)
+        x = Downsample(channels, spectral_norm, _kernel(), name=f"down_{size}")(x)
         if depth > 0 and normalization != "none":
             x = _normalization(normalization, name=f"norm_{size}")(x)
         # The last of these is what feature matching compares.
         x = layers.LeakyReLU(negative_slope=0.2, name="features" if size == 4 else None)(x)
-    x = conv(1, 4, name="judge", **options)(x)
-    logits = layers.Flatten(dtype="float32", name="logits")(x)
+    # A 4x4 convolution over a 4x4 map: one sum over all of it.
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(
+        1,
+        use_bias=False,
+        kernel_initializer=_kernel(),
+        # A matrix with one column has its length for singular value.
+        kernel_constraint=keras.constraints.UnitNorm() if spectral_norm else None,
+        name="judge",
+    )(x)
+    logits = layers.Activation("linear", dtype="float32", name="logits")(x)
     return keras.Model(images, logits, name="discriminator")
 
 
@@ -182,8 +200,9 @@ class DCGAN(training.Adversarial):
         self.ema = ema
         self.average = None
         if ema:
-            self.average = build_generator(image_size, latent_dim, width)
+            self.average = build_generator(image_size, latent_dim, width, momentum=0.0)
             self.average.set_weights(self.generator.get_weights())
+            self._settled_at = None
         self.latent_seed = keras.random.SeedGenerator(seed)
         self.meters = [
             keras.metrics.Mean(name=name)
@@ -246,7 +265,8 @@ class DCGAN(training.Adversarial):
         ):
             raise ValueError(f"label_smoothing is for cross-entropy losses, not for {loss!r}.")
         super().compile(**kwargs)
-        self.loss_functions = losses.get(loss)
+        losses.get(loss)  # raises for a name that there is not
+        self.rule = loss
         self.discriminator_options = {"label_smoothing": label_smoothing} if label_smoothing else {}
         self.gradient_penalty = gradient_penalty
         self.r1 = r1
@@ -303,7 +323,8 @@ class DCGAN(training.Adversarial):
             real_score=ops.mean(ops.sigmoid(real_logits)),
             fake_score=ops.mean(ops.sigmoid(fake_logits)),
         )
-        loss = self.loss_functions.discriminator(
+        rule = losses.get(self.rule)
+        loss = rule.discriminator(
             real_logits, fake_logits, **self.discriminator_options
         )
         if self.gradient_penalty:
@@ -319,10 +340,10 @@ class DCGAN(training.Adversarial):
         """What the generator lowers: it wants its pictures' logits up."""
         real_logits = None
         shown = self.augment(fake)
-        if self.feature_matching or self.loss_functions is losses.ADVERSARIAL["relativistic"]:
+        if self.feature_matching or self.rule == "relativistic":
             real_features, real_logits = self.inner(self.augment(real), training=True)
         fake_features, fake_logits = self.inner(shown, training=True)
-        loss = self.loss_functions.generator(real_logits, fake_logits)
+        loss = losses.get(self.rule).generator(real_logits, fake_logits)
         if self.feature_matching:
             matching = losses.feature_matching(ops.stop_gradient(real_features), fake_features)
             loss += self.feature_matching * matching
@@ -372,8 +393,21 @@ class DCGAN(training.Adversarial):
             raise ValueError(f"count must be at least 1, not {count!r}.")
         return self.draw(latents.draw(count, self.latent_dim, seed), batch_size)
 
+    def settle(self) -> None:
+        """Measure BatchNorm's statistics for the averaged generator.
+
+        Those gathered in training belong to other weights than the averaged ones, and would wash its
+        pictures out. One pass over 512 fixed latents gives its own (the "standing statistics" of
+        Brock et al. 2019, appendix B); its momentum of 0 makes them those of that pass.
+        """
+        step = int(self.generator_optimizer.iterations)
+        if self.average is not None and self._settled_at != step:
+            self.average(ops.convert_to_tensor(latents.draw(512, self.latent_dim)), training=True)
+            self._settled_at = step
+
     def draw(self, points: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """The pictures of given latents (count, latent_dim), as uint8 RGB."""
+        self.settle()
         batches = [
             ops.convert_to_numpy(self(ops.convert_to_tensor(points[i : i + batch_size])))
             for i in range(0, len(points), batch_size)

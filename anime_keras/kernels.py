@@ -1,0 +1,128 @@
+"""Three operations that decide a DCGAN's speed, each by the fastest way that the backend has.
+
+What a function computes is what its `keras.ops` form computes, and a test holds the two together;
+only the way there differs. On TensorFlow:
+
+* `batch_norm` is one fused operation, where Keras' layer makes a dozen passes over the pictures.
+* `downsample` and `upsample` on a CPU in bfloat16 take the gradient of their kernels as one matrix
+  product over patches: oneDNN's own routine for it runs at a third of that speed on small maps.
+
+benchmarks/dcgan_step.py measures what each is worth.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+BACKEND = keras.backend.backend()
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+
+
+def batch_norm(
+    inputs: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalise each channel over a batch of feature maps (batch, height, width, channels).
+
+    Statistics are float32, whatever the inputs are.
+
+    Returns:
+        The normalised maps, in the inputs' dtype; each channel's mean; its unbiased variance, which
+        is what PyTorch keeps for inference. (The normalisation itself uses the biased one.)
+    """
+    if BACKEND == "tensorflow":
+        fused = tf.raw_ops.FusedBatchNormV3(
+            x=inputs, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
+        )
+        return fused.y, fused.batch_mean, fused.batch_variance
+    maps = ops.cast(inputs, "float32")
+    mean, variance = ops.moments(maps, axes=(0, 1, 2))
+    count = ops.cast(ops.size(maps) / maps.shape[-1], "float32")
+    outputs = (maps - mean) * (gamma * ops.rsqrt(variance + epsilon)) + beta
+    return ops.cast(outputs, inputs.dtype), mean, variance * count / (count - 1.0)
+
+
+def downsample(maps: Tensor, kernel: Tensor) -> Tensor:
+    """Convolve with a 4x4 kernel (4, 4, in, out) at stride 2, padded by one on each side.
+
+    Args:
+        maps: (batch, size, size, in), size even.
+        kernel: of the same dtype.
+
+    Returns:
+        (batch, size / 2, size / 2, out).
+    """
+    if _slow_kernel_gradient(maps):
+        return _downsample(maps, kernel)
+    return ops.conv(maps, kernel, strides=2, padding="same")
+
+
+def upsample(maps: Tensor, kernel: Tensor) -> Tensor:
+    """The transpose of `downsample`: a fractionally strided convolution.
+
+    Args:
+        maps: (batch, size, size, in).
+        kernel: (4, 4, out, in), of the same dtype.
+
+    Returns:
+        (batch, 2 * size, 2 * size, out).
+    """
+    if _slow_kernel_gradient(maps):
+        return _upsample(maps, kernel)
+    return ops.conv_transpose(maps, kernel, strides=2, padding="same")
+
+
+def _slow_kernel_gradient(maps: Tensor) -> bool:
+    if BACKEND != "tensorflow" or keras.backend.standardize_dtype(maps.dtype) != "bfloat16":
+        return False
+    return not tf.config.list_physical_devices("GPU")
+
+
+if BACKEND == "tensorflow":
+
+    @tf.custom_gradient
+    def _downsample(maps: Tensor, kernel: Tensor) -> Tensor:
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            return _transposed(upstream, kernel), _kernel_gradient(maps, upstream)
+
+        return tf.nn.conv2d(maps, kernel, 2, "SAME"), gradient
+
+    @tf.custom_gradient
+    def _upsample(maps: Tensor, kernel: Tensor) -> Tensor:
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            return tf.nn.conv2d(upstream, kernel, 2, "SAME"), _kernel_gradient(upstream, maps)
+
+        return _transposed(maps, kernel), gradient
+
+    def _transposed(maps: Tensor, kernel: Tensor) -> Tensor:
+        batch, size, channels = tf.shape(maps)[0], 2 * maps.shape[1], kernel.shape[2]
+        outputs = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.stack([batch, size, size, channels]),
+            filter=kernel,
+            out_backprop=maps,
+            strides=[1, 2, 2, 1],
+            padding="SAME",
+        )
+        outputs.set_shape((maps.shape[0], size, size, channels))
+        return outputs
+
+    def _kernel_gradient(large: Tensor, small: Tensor) -> Tensor:
+        """Every 4x4 patch of the large maps times its place in the small ones: patchesᵀ @ small."""
+        half, channels, outputs = small.shape[1], large.shape[3], small.shape[3]
+        # Padded, (size + 2) rows are (half + 1) pairs; so are the columns, whose pairs are joined
+        # into channels. Tap (a, b) of the kernel then is a slice, two columns b at a time.
+        pairs = tf.pad(large, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        pairs = tf.reshape(pairs, (-1, half + 1, 2, half + 1, 2 * channels))
+        patches = tf.concat(
+            [
+                pairs[:, row // 2 : row // 2 + half, row % 2, pair : pair + half]
+                for row in range(4)
+                for pair in range(2)
+            ],
+            axis=-1,
+        )
+        patches = tf.reshape(patches, (-1, 16 * channels))
+        product = tf.matmul(patches, tf.reshape(small, (-1, outputs)), transpose_a=True)
+        return tf.reshape(product, (4, 4, channels, outputs))
