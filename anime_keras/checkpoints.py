@@ -103,8 +103,8 @@ def load(model: keras.Model, path: Path) -> dict[str, Any]:
         if name not in arrays or arrays[name].shape != tuple(variable.shape):
             held = arrays[name].shape if name in arrays else "nothing"
             raise ValueError(
-                f"The checkpoint {path} does not fit this model: {name} has the shape "
-                f"{tuple(variable.shape)} here, and the file holds {held}."
+                f"The checkpoint {path} does not fit this model: {variable.path} ({name}) has the "
+                f"shape {tuple(variable.shape)} here, and the file holds {held}."
             )
     if len(arrays) != len(variables):
         extra = sorted(set(arrays) - set(variables))[0]

@@ -23,13 +23,17 @@ app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 console = Console(highlight=False, soft_wrap=True)  # commands and paths can be copied whole
 
-# What the demo trains, chosen by benchmarks/demo_settings.py: on two cores a narrow network sees so
-# many more pictures in three minutes that its faces are better than a wide one's.
+# What the demo trains. Three minutes on two cores are few for a GAN, so it takes many small steps: a
+# narrow network, small batches, a generator that learns faster than the discriminator (Heusel et al.
+# 2017), and the average of its weights to draw with. benchmarks/RESULTS.md has what was tried.
 DEMO_FACES = 4096
-DEMO_NETWORK = {"width": 32}
-DEMO_RULES: dict = {}
+DEMO_BATCH = 16
+DEMO_NETWORK = {"width": 24, "ema": 0.995}
+DEMO_RULES = {"learning_rate": 1e-3, "discriminator_learning_rate": 3e-4}
 
-Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")
+]
 
 
 @app.command()
@@ -48,11 +52,16 @@ def demo(
 
     out = out or _free_folder(Path("runs/demo"))
     settings = Settings(
-        count=DEMO_FACES, minutes=minutes, seed=seed, network=DEMO_NETWORK, rules=DEMO_RULES
+        count=DEMO_FACES,
+        minutes=minutes,
+        batch_size=DEMO_BATCH,
+        seed=seed,
+        network=DEMO_NETWORK,
+        rules=DEMO_RULES,
     )
+    run = _try(Run.create, out, settings)
     console.print(f"[bold]1.[/] Drawing {DEMO_FACES} anime faces whose every factor is known.")
     images = _pictures(settings)
-    run = Run.create(out, settings)
     console.print(
         f"[bold]2.[/] A generator learns to draw such faces from noise, against a discriminator that "
         f"learns to tell its pictures from them, for {minutes:g} minutes.\n"
@@ -77,6 +86,7 @@ def data_render(
 
     if out.exists() and any(out.iterdir()):
         _fail(f"The folder {out} is not empty: choose another, or empty it.")
+    _try(data.render, 0, size, style, seed)  # before the folder is made
     chunk = 500
     landmarks, first = [], None
     out.mkdir(parents=True, exist_ok=True)
@@ -99,9 +109,7 @@ def data_render(
         names=np.array(first.landmark_names),
     )
     plots.save(out / "sheet.png", plots.grid(first.images[:64]))
-    console.print(
-        f"{count} faces of {size} px, with labels.csv and landmarks.npz, in {_path(out)}"
-    )
+    console.print(f"{count} faces of {size} px, with labels.csv and landmarks.npz, in {_path(out)}")
     console.print(f"Look at {_path(out / 'sheet.png')}")
 
 

@@ -55,10 +55,10 @@ def fit_width(image: np.ndarray, width: int) -> np.ndarray:
 def save(path: str | Path, image: np.ndarray) -> Path:
     """Write an RGB picture; the suffix says in which format. Moved into place when complete."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    known, content = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not known:
+    if not cv2.haveImageWriter(path.name):
         raise ValueError(f"Pictures cannot be written as {path.suffix!r}: use .png or .jpg.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, content = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content.tobytes())
     partial.replace(path)

@@ -91,8 +91,8 @@ def _summary(rows: dict[str, list], settings: dict, pictures: int) -> str:
     seconds = max(rows["seconds"][-1], 0.1)
     return (
         f"{rows['epoch'][-1]} epochs over {pictures:,} pictures, {rows['step'][-1]:,} steps of "
-        f"{settings['batch_size']} pictures ({seen:,} in all), in {seconds / 60:.1f} minutes of training "
-        f"({seen / seconds:.0f} pictures a second)."
+        f"{settings['batch_size']} pictures ({seen:,} in all), in {seconds / 60:.1f} minutes of "
+        f"training ({seen / seconds:.0f} pictures a second)."
     )
 
 

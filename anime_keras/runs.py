@@ -108,7 +108,8 @@ class Run:
         run = cls(folder, settings)
         if run.settings_path.exists():
             raise FileExistsError(
-                f"There is a run in {folder} already. Continue it with --resume, or choose another folder."
+                f"There is a run in {folder} already. Continue it with --resume, or choose another "
+                "folder."
             )
         run.build_model(decay_steps=1)  # raises for networks and rules that there are not
         return run

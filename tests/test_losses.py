@@ -240,7 +240,7 @@ class TestStability:
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="no adversarial loss 'nonsense'.*'relativistic'"):
+    with pytest.raises(ValueError, match=r"no adversarial loss 'nonsense'.*'relativistic'"):
         losses.get("nonsense")
 
 

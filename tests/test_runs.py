@@ -39,7 +39,15 @@ def command(folder, *options, slowly=False):
     if "--resume" not in options:
         options += (
             *("--count", "128", "--size", "32", "--width", "4", "--latent-dim", "8"),
-            *("--batch-size", "8", "--epochs", "3", "--flip", "--augmentation", "color,translation"),
+            *(
+                "--batch-size",
+                "8",
+                "--epochs",
+                "3",
+                "--flip",
+                "--augmentation",
+                "color,translation",
+            ),
             *("--precision", "float32", "--deterministic", "--checkpoint-minutes", "0.0001"),
         )
     return [sys.executable, *start, "train", "dcgan", "--out", str(folder), *options]
@@ -113,7 +121,8 @@ class TestKilled:
         process = start(folder)
 
         def wait():
-            finish(process) if process.returncode is None else None
+            if process.returncode is None:
+                finish(process)
             return folder
 
         yield wait

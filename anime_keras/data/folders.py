@@ -1,6 +1,7 @@
 """Any folder of pictures, read into memory."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +44,8 @@ def _read(path: Path, size: int) -> np.ndarray | str:
         return error.strerror or str(error)
     if not len(content):
         return "the file is empty"
+    if _is_cut_short(content.tobytes()):
+        return "the file is cut short"
     try:
         image = cv2.imdecode(content, cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -52,6 +55,26 @@ def _read(path: Path, size: int) -> np.ndarray | str:
     if min(image.shape[:2]) < 16:
         return f"too small: {image.shape[1]}x{image.shape[0]} pixels"
     return cv2.cvtColor(square(image, size), cv2.COLOR_BGR2RGB)
+
+
+def _is_cut_short(content: bytes) -> bool:
+    """Whether a JPEG lacks its end: OpenCV would fill what is missing with grey and say nothing."""
+    if not content.startswith(b"\xff\xd8\xff"):
+        return False
+    place = 2  # Over the segments to the first scan; a thumbnail before it has an end of its own.
+    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
+        place += 2 + int.from_bytes(content[place + 2 : place + 4])
+    return content.find(b"\xff\xd9", place) < 0
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep OpenCV from writing to the terminal what `rejected` says more clearly."""
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
 
 
 def load(
@@ -79,10 +102,9 @@ def load(
     paths = paths[:limit]
     images = np.empty((len(paths), size, size, 3), np.uint8)
     kept, rejected = [], {}
-    with ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
-        for done, (path, image) in enumerate(
-            zip(paths, pool.map(lambda p: _read(p, size), paths)), 1
-        ):
+    with _silence(), ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
+        read = pool.map(lambda path: _read(path, size), paths)
+        for done, (path, image) in enumerate(zip(paths, read, strict=True), 1):
             if isinstance(image, str):
                 rejected[path] = image
             else:
@@ -98,6 +120,7 @@ def load(
             else "no file"
         )
         raise ValueError(
-            f"There are no pictures in {folder}: {found}. Looked for {', '.join(SUFFIXES)} at any depth."
+            f"There are no pictures in {folder}: {found}. "
+            f"Looked for {', '.join(SUFFIXES)} at any depth."
         )
     return Pictures(images[: len(kept)], kept, rejected)

@@ -1,0 +1,349 @@
+"""Layers against Keras' own, against NumPy, and against what their papers say of them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from anime_keras import kernels
+from anime_keras.layers import (
+    AUGMENTATIONS,
+    BatchNormalization,
+    DifferentiableAugmentation,
+    Downsample,
+    Upsample,
+)
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    keras.config.set_dtype_policy("float32")
+    keras.utils.set_random_seed(0)
+
+
+def array(tensor):
+    return ops.convert_to_numpy(ops.cast(tensor, "float32"))
+
+
+def random(*shape, seed=0, scale=1.0):
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype("float32")
+
+
+class TestBatchNormalization:
+    @pytest.fixture
+    def both(self):
+        pair = [
+            kind(momentum=0.8, epsilon=1e-5)
+            for kind in (BatchNormalization, keras.layers.BatchNormalization)
+        ]
+        for layer in pair:
+            layer.build((None, 5, 5, 3))
+            layer.set_weights(
+                [
+                    np.float32([1.0, 2.0, 0.5]),
+                    np.float32([0.0, -1.0, 3.0]),
+                    np.float32([0.5, 0.0, 1.0]),
+                    np.float32([1.0, 2.0, 3.0]),
+                ]
+            )
+        return pair
+
+    @pytest.mark.parametrize("training", [True, False])
+    def test_outputs_and_gradients(self, both, training):
+        x = tf.constant(random(4, 5, 5, 3, scale=2.0) + 1.0)
+        results = []
+        for layer in both:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, training=training)
+                loss = ops.sum(y * random(4, 5, 5, 3, seed=1))
+            wanted = [x, layer.gamma.value, layer.beta.value]
+            results.append([array(y), *map(array, tape.gradient(loss, wanted))])
+        for ours, theirs in zip(*results, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=2e-4, rtol=1e-4)
+
+    def test_moving_statistics(self, both):
+        """The mean as in Keras; the variance unbiased, by n / (n - 1), as in PyTorch."""
+        x = random(4, 5, 5, 3, scale=2.0) + 1.0
+        for layer in both:
+            layer(x, training=True)
+        ours, theirs = both
+        np.testing.assert_allclose(array(ours.moving_mean), array(theirs.moving_mean), atol=1e-6)
+        unbiased = x.reshape(-1, 3).astype("float64").var(axis=0, ddof=1)
+        expected = 0.8 * np.float64([1.0, 2.0, 3.0]) + 0.2 * unbiased
+        np.testing.assert_allclose(array(ours.moving_variance), expected, rtol=1e-5)
+        biased = 0.8 * np.float64([1.0, 2.0, 3.0]) + 0.2 * unbiased * 99 / 100
+        np.testing.assert_allclose(array(theirs.moving_variance), biased, rtol=1e-5)
+
+    def test_bfloat16_keeps_its_statistics_in_float32(self):
+        layer = BatchNormalization(momentum=0.0, dtype="mixed_bfloat16")
+        x = ops.cast(random(64, 8, 8, 2, scale=0.1) + 3.0, "bfloat16")
+        y = layer(x, training=True)
+        assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
+        flat = array(x).reshape(-1, 2).astype("float64")
+        np.testing.assert_allclose(array(layer.moving_mean), flat.mean(axis=0), rtol=1e-4)
+        np.testing.assert_allclose(array(layer.moving_variance), flat.var(axis=0), rtol=1e-2)
+
+
+def keras_twin(layer, filters):
+    """Keras' own convolution, with the same kernel."""
+    kind = keras.layers.Conv2DTranspose if isinstance(layer, Upsample) else keras.layers.Conv2D
+    return kind(filters, 4, strides=2, padding="same", use_bias=False, dtype=layer.dtype_policy)
+
+
+class TestConvolutions:
+    @pytest.mark.parametrize("kind", [Downsample, Upsample])
+    @pytest.mark.parametrize(("policy", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 2e-2)])
+    def test_is_keras_own(self, kind, policy, tolerance):
+        """Values, and gradients of the maps and the kernel."""
+        layer = kind(6, dtype=policy)
+        x = tf.constant(random(3, 8, 8, 5))
+        twin = keras_twin(layer, 6)
+        for made in (layer, twin):
+            made.build(x.shape)
+        twin.kernel.assign(layer.kernel)
+        results, upstream = [], None
+        for made in (layer, twin):
+            with tf.GradientTape() as tape:
+                tape.watch([x, made.kernel.value])
+                y = ops.cast(made(x), "float32")
+                upstream = random(*y.shape, seed=2) if upstream is None else upstream
+                loss = ops.sum(y * upstream)
+            results.append([array(y), *map(array, tape.gradient(loss, [x, made.kernel.value]))])
+        assert results[0][0].shape == layer.compute_output_shape((3, 8, 8, 5))
+        for ours, theirs in zip(*results, strict=True):
+            assert ours.shape == theirs.shape
+            np.testing.assert_allclose(ours, theirs, atol=tolerance * np.abs(theirs).max(), rtol=0)
+
+    @pytest.mark.parametrize("name", ["downsample", "upsample"])
+    @pytest.mark.parametrize(("size", "inputs", "outputs"), [(2, 3, 4), (8, 5, 2), (16, 1, 7)])
+    def test_the_special_path_is_the_plain_one(self, name, size, inputs, outputs):
+        """The gradient by patches, called directly in float32, where it can be compared closely."""
+        special = getattr(kernels, f"_{name}")
+        x = tf.constant(random(3, size, size, inputs))
+        shape = (4, 4, inputs, outputs) if name == "downsample" else (4, 4, outputs, inputs)
+        kernel = tf.constant(random(*shape, seed=1))
+        results, upstream = [], None
+        for function in (special, getattr(kernels, name)):
+            with tf.GradientTape() as tape:
+                tape.watch([x, kernel])
+                y = function(x, kernel)
+                upstream = random(*y.shape, seed=2) if upstream is None else upstream
+                loss = ops.sum(y * upstream)
+            results.append([array(y), *map(array, tape.gradient(loss, [x, kernel]))])
+        for ours, theirs in zip(*results, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-4)
+
+    @pytest.mark.parametrize("name", ["downsample", "upsample"])
+    def test_the_special_path_in_second_order(self, name):
+        """A gradient penalty differentiates the gradient: by patches, to the same numbers."""
+        x = tf.constant(random(2, 4, 4, 3))
+        shape = (4, 4, 3, 2) if name == "downsample" else (4, 4, 2, 3)
+        kernel = tf.constant(random(*shape, seed=1))
+        results = []
+        for function in (getattr(kernels, f"_{name}"), getattr(kernels, name)):
+            with tf.GradientTape() as outer:
+                outer.watch([x, kernel])
+                with tf.GradientTape() as inner:
+                    inner.watch(x)
+                    out = ops.sum(function(x, kernel) ** 3)
+                loss = ops.sum(inner.gradient(out, x) ** 2)
+            results.append([array(g) for g in outer.gradient(loss, [x, kernel])])
+        for ours, theirs in zip(*results, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max())
+
+    def test_which_path(self, monkeypatch):
+        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+        x = tf.constant(random(1, 4, 4, 2))
+        assert not kernels._slow_kernel_gradient(x)
+        assert kernels._slow_kernel_gradient(tf.cast(x, "bfloat16"))
+        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["gpu"])
+        assert not kernels._slow_kernel_gradient(tf.cast(x, "bfloat16"))
+
+    def test_upsample_is_the_transpose(self):
+        """<down(x), y> = <x, up(y)> for the same kernel."""
+        kernel = random(4, 4, 3, 5)
+        x, y = random(2, 8, 8, 3, seed=1), random(2, 4, 4, 5, seed=2)
+        left = (array(kernels.downsample(x, kernel)).astype("float64") * y).sum()
+        right = (array(kernels.upsample(y, kernel)).astype("float64") * x).sum()
+        assert left == pytest.approx(right, rel=1e-4)
+
+    @pytest.mark.parametrize("kind", [Downsample, Upsample])
+    def test_saves(self, kind):
+        layer = kind(3, spectral_norm=True, kernel_initializer=keras.initializers.RandomNormal())
+        again = kind.from_config(layer.get_config())
+        assert (again.filters, again.spectral_norm) == (3, True)
+        assert isinstance(again.kernel_initializer, keras.initializers.RandomNormal)
+
+
+class TestSpectralNorm:
+    @pytest.fixture
+    def layer(self):
+        layer = Downsample(6, spectral_norm=True, kernel_initializer="random_normal")
+        layer.build((None, 8, 8, 5))
+        return layer
+
+    @staticmethod
+    def largest(kernel):
+        return np.linalg.svd(array(kernel).reshape(-1, 6), compute_uv=False)[0]
+
+    def test_largest_singular_value_becomes_one(self, layer):
+        assert abs(self.largest(layer.kernel) - 1.0) > 0.2
+        for _ in range(100):
+            layer.normalized_kernel(training=True)
+        normalized = layer.normalized_kernel(training=False)
+        assert self.largest(normalized) == pytest.approx(1.0, abs=1e-3)
+        expected = array(layer.kernel) / self.largest(layer.kernel)
+        np.testing.assert_allclose(array(normalized), expected, rtol=1e-3, atol=1e-6)
+
+    def test_moves_its_estimate_in_training_only(self, layer):
+        before = array(layer.singular_vector)
+        layer(random(1, 8, 8, 5), training=False)
+        np.testing.assert_array_equal(array(layer.singular_vector), before)
+        layer(random(1, 8, 8, 5), training=True)
+        assert np.abs(array(layer.singular_vector) - before).max() > 1e-3
+        assert [v.name for v in layer.trainable_variables] == ["kernel"]
+
+    def test_vectors_are_constants_to_the_gradient(self, layer):
+        """With u and v fixed: d/dW of <A, W / (v W u)> is A / s - <A, W> v uᵀ / s²."""
+        upstream = random(4, 4, 5, 6, seed=3)
+        with tf.GradientTape() as tape:
+            tape.watch(layer.kernel.value)
+            loss = ops.sum(layer.normalized_kernel(training=False) * upstream)
+        gradient = array(tape.gradient(loss, layer.kernel.value)).reshape(-1, 6)
+        matrix = array(layer.kernel).reshape(-1, 6).astype("float64")
+        v = array(layer.singular_vector).astype("float64") @ matrix.T
+        v /= np.linalg.norm(v)
+        u = v @ matrix
+        u /= np.linalg.norm(u)
+        s = (v @ matrix @ u.T).item()
+        a = upstream.reshape(-1, 6).astype("float64")
+        expected = a / s - (a * matrix).sum() * v.T @ u / s**2
+        np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3)
+
+
+class TestAugmentation:
+    SIZE = 32
+
+    def images(self, count=64):
+        return np.random.default_rng(0).uniform(-1, 1, (count, 32, 32, 3)).astype("float32")
+
+    def test_empty_policy_changes_nothing(self):
+        x = self.images(4)
+        np.testing.assert_array_equal(array(DifferentiableAugmentation(())(x)), x)
+
+    def test_seed(self):
+        x = self.images(4)
+        first, second = (DifferentiableAugmentation(seed=3) for _ in range(2))
+        once = array(first(x))
+        np.testing.assert_array_equal(once, array(second(x)))
+        assert np.abs(array(first(x)) - once).max() > 0.1  # another draw at the next call
+        assert np.abs(array(DifferentiableAugmentation(seed=4)(x)) - once).max() > 0.1
+
+    @pytest.mark.parametrize("name", AUGMENTATIONS)
+    def test_each_picture_has_its_own(self, name):
+        x = np.tile(self.images(1), (16, 1, 1, 1))
+        y = array(DifferentiableAugmentation((name,))(x))
+        assert len({picture.tobytes() for picture in y}) >= 14
+
+    def test_translation(self):
+        """A shift by whole pixels, at most an eighth of the size; what moves in is 0."""
+        x = self.images(256)
+        y = array(DifferentiableAugmentation(("translation",))(x))
+        shifts = []
+        for before, after in zip(x, y, strict=True):
+            rows, columns = (
+                np.flatnonzero(np.abs(after).sum(axis=axis) > 0) for axis in ((1, 2), (0, 2))
+            )
+            found = [
+                (down, right)
+                for down in {rows[0], rows[-1] - 31}
+                for right in {columns[0], columns[-1] - 31}
+                if np.array_equal(after, shifted(before, down, right))
+            ]
+            assert len(found) == 1
+            shifts.append(found[0])
+        for axis in (0, 1):
+            counts = np.unique([shift[axis] for shift in shifts], return_counts=True)
+            assert list(counts[0]) == list(range(-4, 5))
+            assert counts[1].min() >= 12  # 28 each, were they all alike; five standard deviations
+
+    def test_cutout(self):
+        """A square of half the size, cut at the borders: nowhere else is anything changed."""
+        x = self.images(512)
+        y = array(DifferentiableAugmentation(("cutout",))(x))
+        cut = (y == 0.0).all(axis=-1)
+        np.testing.assert_array_equal(y[~cut], x[~cut])
+        for mask in cut:
+            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+            box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            assert box.all()
+            for line in (rows, columns):
+                assert 8 <= len(line) <= 16
+                assert len(line) == 16 or line[0] == 0 or line[-1] == 31
+        # A side that is centred uniformly over the picture keeps 7/8 of its half: (7/16)² of it.
+        assert cut.mean() == pytest.approx((7 / 16) ** 2, abs=0.012)
+
+    def test_color(self):
+        """Undone for each picture by itself: brightness ±0.5, saturation 0..2, contrast 0.5..1.5."""
+        x = self.images(512).astype("float64")
+        y = array(DifferentiableAugmentation(("color",))(x.astype("float32"))).astype("float64")
+        brightness = (y - x).mean(axis=(1, 2, 3))
+        grey_x, grey_y = (t.mean(axis=-1, keepdims=True) for t in (x, y))
+        flat = [
+            (g - g.mean(axis=(1, 2, 3), keepdims=True)).reshape(512, -1) for g in (grey_x, grey_y)
+        ]
+        contrast = (flat[0] * flat[1]).sum(1) / (flat[0] ** 2).sum(1)
+        hue_x, hue_y = (x - grey_x).reshape(512, -1), (y - grey_y).reshape(512, -1)
+        saturation = (hue_x * hue_y).sum(1) / (hue_x**2).sum(1) / contrast
+        for values, low, high in (
+            (brightness, -0.5, 0.5),
+            (saturation, 0.0, 2.0),
+            (contrast, 0.5, 1.5),
+        ):
+            assert low - 1e-3 <= values.min() < low + 0.05 * (high - low)
+            assert high + 1e-3 >= values.max() > high - 0.05 * (high - low)
+            assert values.mean() == pytest.approx((low + high) / 2, abs=0.07 * (high - low))
+        # and these three numbers are all that was done
+        c, s, b = (v[:, None, None, None] for v in (contrast, saturation, brightness))
+        bright = x + b
+        vivid = (bright - grey_x - b) * s + grey_x + b
+        mean = vivid.mean(axis=(1, 2, 3), keepdims=True)
+        np.testing.assert_allclose(y, (vivid - mean) * c + mean, atol=1e-4)
+
+    @pytest.mark.parametrize("name", AUGMENTATIONS)
+    def test_gradient_flows(self, name):
+        """All three are linear in the picture, so the gradient is the same map transposed."""
+        x = tf.constant(self.images(8))
+        layer = DifferentiableAugmentation((name,))
+        upstream = random(8, 32, 32, 3, seed=5)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = ops.sum(y * upstream)
+        gradient = array(tape.gradient(loss, x))
+        assert (np.abs(gradient).max(axis=(1, 2, 3)) > 0.1).all()
+        layer.seed_generator.state.assign(DifferentiableAugmentation().seed_generator.state)
+        offset = array(layer(tf.zeros_like(x)))
+        left = ((array(y) - offset) * upstream).astype("float64").sum()
+        assert left == pytest.approx((gradient * x.numpy()).astype("float64").sum(), abs=0.05)
+
+    def test_unknown(self):
+        with pytest.raises(ValueError, match=r"Unknown augmentation \['blur'\]"):
+            DifferentiableAugmentation(("color", "blur"))
+
+    def test_saves(self):
+        layer = DifferentiableAugmentation(("cutout",), seed=7)
+        again = DifferentiableAugmentation.from_config(layer.get_config())
+        assert (again.policy, again.seed) == (("cutout",), 7)
+
+
+def shifted(image, down, right):
+    """By whole pixels, zeros moving in."""
+    moved = np.zeros_like(image)
+    height, width = image.shape[:2]
+    moved[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)] = image[
+        max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)
+    ]
+    return moved
