@@ -29,12 +29,14 @@ class Position:
         step: training steps done since the run began.
         seconds: time spent in training since the run began, over all its sessions.
         per_epoch: steps an epoch.
+        pictures: a checksum of those that are trained on, so that no others are taken on resume.
         stopped: why training ended before its time, if it did.
     """
 
     step: int = 0
     seconds: float = 0.0
     per_epoch: int = 1
+    pictures: int = 0
     stopped: str = ""
 
     @property
@@ -123,7 +125,11 @@ class Checkpoint(keras.callbacks.Callback):
         if self.position.step != self._saved_step:
             try:
                 checkpoints.save(
-                    self.model, self.folder, self.position.step, seconds=self.position.seconds
+                    self.model,
+                    self.folder,
+                    self.position.step,
+                    seconds=self.position.seconds,
+                    pictures=self.position.pictures,
                 )
             except FloatingPointError as error:
                 raise _broken(str(error), self.position.step) from error
@@ -276,7 +282,7 @@ class Interrupt(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar over the whole run in a terminal, with pictures a second, losses and the time left.
+    """A bar over the whole run, with pictures a second, losses and the time left.
 
     Args:
         position: what it shows.
@@ -327,6 +333,12 @@ class ProgressBar(keras.callbacks.Callback):
             description=f"epoch {(self.position.step - 1) // self.position.per_epoch + 1}",
             status=f"{_minutes(left)} left  {rate:.0f} pictures/s  {numbers}",
         )
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
+        # A log file shows no bar that moves, so it gets a line an epoch.
+        if self._bar is not None and not self._bar.console.is_terminal:
+            task = self._bar.tasks[self._task]
+            self._bar.console.print(f"{task.description}  {task.fields['status']}", soft_wrap=True)
 
     def on_train_end(self, logs: dict | None = None) -> None:  # noqa: D102
         self.close()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shlex
 from html import escape
 from pathlib import Path
 from string import Template
@@ -28,7 +27,7 @@ $figures
 $numbers
 <h2>Settings</h2>
 $settings
-<p>Made with anime_keras. Run it again: <code>$command</code></p>
+<p>Made with anime_keras.</p>
 </body></html>
 """)
 
@@ -75,7 +74,6 @@ def write(folder: Path, settings: dict, pictures: int) -> Path:
         settings=_table(
             {"setting": list(settings), "value": [_text(v) for v in settings.values()]}
         ),
-        command=escape(_command(folder, settings)),
     )
     path = folder / "report.html"
     partial = folder / "report.html.partial"
@@ -126,15 +124,3 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-
-
-def _command(folder: Path, settings: dict) -> str:
-    length = (
-        f"--epochs {settings['epochs']}"
-        if settings["epochs"]
-        else f"--minutes {settings['minutes']:g}"
-    )
-    return (
-        f"python -m anime_keras train {settings['model']} --data {shlex.quote(settings['data'])} "
-        f"--size {settings['size']} {length} --out {shlex.quote(folder.name)}"
-    )

@@ -15,6 +15,7 @@ runs/NAME/
 import dataclasses
 import json
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,6 +205,7 @@ class Run:
         Raises:
             FloatingPointError: a loss became NaN or infinite; the last checkpoint is sound.
             RuntimeError: another process is training in this folder.
+            ValueError: a resumed run was given other pictures than before.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -226,12 +228,17 @@ class Run:
     ) -> callbacks.Position:
         settings = self.settings
         batches = Batches(images, settings.batch_size, settings.seed, settings.flip)
-        position = callbacks.Position(per_epoch=batches.per_epoch)
+        position = callbacks.Position(per_epoch=batches.per_epoch, pictures=zlib.crc32(images))
         epochs = settings.epochs or 10**9
         model = self.build_model(decay_steps=epochs * batches.per_epoch)
         meters = None
         if checkpoints.available(self.folder / "checkpoints"):
             saved = checkpoints.load_newest(model, self.folder / "checkpoints")
+            if saved["pictures"] != position.pictures:
+                raise ValueError(
+                    f"The pictures are not those that the run in {self.folder} was trained on so far "
+                    f"(now there are {len(images)}). Bring those back, or start a new run."
+                )
             position.step, position.seconds = saved["step"], saved["seconds"]
             if not position.at_epoch_end:
                 meters = [ops.convert_to_numpy(v) for v in model.metrics_variables]

@@ -259,16 +259,6 @@ class TestReport:
         for word in ("d_loss", "real_score", "hinge", "latent_dim"):
             assert word in page
 
-    def test_command_can_be_pasted(self, page, pictures):
-        import html
-        import shlex
-
-        command = html.unescape(re.search(r"<code>(.*)</code>", page)[1])
-        words = shlex.split(command)
-        assert words[:5] == ["python", "-m", "anime_keras", "train", "dcgan"]
-        assert words[words.index("--data") + 1] == str(pictures)
-        assert words[words.index("--out") + 1] == "tiny run"
-
     def test_long_histories_are_thinned(self):
         thinned = report._thinned({"epoch": list(range(1, 202))})["epoch"]
         assert 10 <= len(thinned) <= 20 and thinned[-1] == 201

@@ -153,13 +153,19 @@ class TestConvolutions:
         for ours, theirs in zip(*results, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max())
 
-    def test_which_path(self, monkeypatch):
-        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
-        x = tf.constant(random(1, 4, 4, 2))
-        assert not kernels._slow_kernel_gradient(x)
-        assert kernels._slow_kernel_gradient(tf.cast(x, "bfloat16"))
-        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["gpu"])
-        assert not kernels._slow_kernel_gradient(tf.cast(x, "bfloat16"))
+    @pytest.mark.parametrize("name", ["downsample", "upsample"])
+    @pytest.mark.parametrize(
+        ("dtype", "devices", "special"),
+        [("float32", [], False), ("bfloat16", [], True), ("bfloat16", ["gpu"], False)],
+    )
+    def test_which_path(self, monkeypatch, name, dtype, devices, special):
+        """By patches on a CPU in bfloat16, and nowhere else."""
+        taken = []
+        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: devices)
+        monkeypatch.setattr(kernels, f"_{name}", lambda maps, kernel: taken.append(name))
+        x = tf.cast(random(1, 4, 4, 2), dtype)
+        getattr(kernels, name)(x, tf.cast(random(4, 4, 2, 2), dtype))
+        assert bool(taken) is special
 
     def test_upsample_is_the_transpose(self):
         """<down(x), y> = <x, up(y)> for the same kernel."""

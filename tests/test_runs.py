@@ -28,7 +28,7 @@ import time
 from anime_keras.cli import main
 from anime_keras.data.pipelines import Batches
 batch = Batches.batch
-Batches.batch = lambda self, number: (time.sleep(0.06), batch(self, number))[1]
+Batches.batch = lambda self, number: (time.sleep(0.1), batch(self, number))[1]
 main()
 """
 
@@ -211,6 +211,17 @@ def test_more_epochs_and_what_a_run_leaves(tmp_path, images):
         assert [row["step"] for row in csv.DictReader(file)] == ["4", "8", "12"]
     assert signal.getsignal(signal.SIGINT) is before
     assert len(Run.open(folder).load_model().generate(3)) == 3
+
+
+def test_other_pictures_on_resume_are_refused(tmp_path, images):
+    """A folder that has changed meanwhile would silently break the promise of an exact resume."""
+    run = Run.create(tmp_path / "run", settings(epochs=1))
+    run.train(images, progress=False)
+    changed = images.copy()
+    changed[-1, 0, 0, 0] ^= 1
+    with pytest.raises(ValueError, match="not those that the run"):
+        Run.open(tmp_path / "run", epochs=2).train(changed, progress=False)
+    assert Run.open(tmp_path / "run", epochs=2).train(images, progress=False).epoch == 2
 
 
 def test_create_leaves_another_run_alone(tmp_path):

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import latents, losses, training
+from anime_keras import kernels, latents, losses, training
 from anime_keras.layers import (
     BatchNormalization,
     DifferentiableAugmentation,
@@ -275,7 +275,7 @@ class DCGAN(training.Adversarial):
         self.accumulate = accumulate
 
         def adam(rate: float) -> keras.optimizers.Optimizer:
-            return keras.optimizers.Adam(
+            return kernels.Adam(
                 _schedule(rate, decay, decay_steps),
                 beta_1=beta_1,
                 beta_2=beta_2,
@@ -324,9 +324,7 @@ class DCGAN(training.Adversarial):
             fake_score=ops.mean(ops.sigmoid(fake_logits)),
         )
         rule = losses.get(self.rule)
-        loss = rule.discriminator(
-            real_logits, fake_logits, **self.discriminator_options
-        )
+        loss = rule.discriminator(real_logits, fake_logits, **self.discriminator_options)
         if self.gradient_penalty:
             share = keras.random.uniform((ops.shape(real)[0], 1, 1, 1), seed=self.latent_seed)
             between = share * real + (1.0 - share) * fake
@@ -362,7 +360,7 @@ class DCGAN(training.Adversarial):
         """Move the averaged generator one step towards the live one."""
         if self.average is not None:
             step = ops.cast(self.generator_optimizer.iterations, "float32")
-            decay = ops.minimum(self.ema, (1.0 + step) / (10.0 + step))
+            decay = ops.minimum(self.ema, (1.0 + step) / (10.0 + step)) ** (1 / self.accumulate)
             training.update_average(self.average, self.generator, decay)
 
     def update_meters(self, **values: Tensor) -> dict[str, Tensor]:
@@ -400,7 +398,7 @@ class DCGAN(training.Adversarial):
         pictures out. One pass over 512 fixed latents gives its own (the "standing statistics" of
         Brock et al. 2019, appendix B); its momentum of 0 makes them those of that pass.
         """
-        step = int(self.generator_optimizer.iterations)
+        step = int(self.optimizers[-1].iterations) if self.optimizers else 0
         if self.average is not None and self._settled_at != step:
             self.average(ops.convert_to_tensor(latents.draw(512, self.latent_dim)), training=True)
             self._settled_at = step

@@ -1,6 +1,7 @@
 """DCGAN against the PyTorch reference, recorded by reference/make_dcgan.py, and against itself."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import keras
@@ -54,7 +55,7 @@ class TestReference:
 
         channels = [100, 512, 256, 128, 64, 3]
         weights = []
-        for index, (fan_in, fan_out) in enumerate(zip(channels, channels[1:], strict=False)):
+        for index, (fan_in, fan_out) in enumerate(pairwise(channels)):
             weights.append(kernel(fan_in, fan_out))
             if index == 0:  # (4, 4, out, in) at one place is a matrix from the latents
                 weights[0] = weights[0].transpose(3, 0, 1, 2).reshape(100, -1)
@@ -65,7 +66,7 @@ class TestReference:
 
         channels = [3, 64, 128, 256, 512, 1]
         weights = []
-        for index, (fan_in, fan_out) in enumerate(zip(channels, channels[1:], strict=False)):
+        for index, (fan_in, fan_out) in enumerate(pairwise(channels)):
             weights.append(kernel(fan_out, fan_in))
             if index == 4:
                 weights[-1] = weights[-1].reshape(-1, 1)
@@ -205,7 +206,10 @@ class TestTrainStep:
             ({}, {"loss": "relativistic"}),
             ({}, {"label_smoothing": 0.1, "feature_matching": 1.0, "content": 1.0}),
             ({"normalization": "none"}, {"r1": 1.0, "decay": "cosine", "decay_steps": 10}),
-            ({"augmentation": ("color", "translation", "cutout")}, {"decay": "linear", "decay_steps": 10}),
+            (
+                {"augmentation": ("color", "translation", "cutout")},
+                {"decay": "linear", "decay_steps": 10},
+            ),
         ],
         ids=lambda options: "-".join(map(str, [*options[0].values(), *options[1].values()])),
     )  # fmt: skip
@@ -290,6 +294,9 @@ class TestGenerate:
             np.random.default_rng(0).standard_normal((512, 16), "float32"), training=True
         )
         assert np.abs(images - ops.convert_to_numpy(by_batch)).max() < 0.02
+
+    def test_untrained_and_not_compiled(self):
+        assert small().generate(2).shape == (2, 32, 32, 3)
 
     def test_count(self):
         gan = small()

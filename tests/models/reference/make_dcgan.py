@@ -10,6 +10,7 @@ generator `rng = numpy.random.default_rng(seed)` in the order of `DRAWS` below.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ RECIPE = [
 
 def build_generator() -> nn.Sequential:
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(G_CHANNELS, G_CHANNELS[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(G_CHANNELS)):
         stride, padding = (1, 0) if i == 0 else (2, 1)
         layers.append(nn.ConvTranspose2d(fan_in, fan_out, 4, stride, padding, bias=False))
         last = i == len(G_CHANNELS) - 2
@@ -52,11 +53,11 @@ def build_generator() -> nn.Sequential:
 
 def build_discriminator() -> nn.Sequential:
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(D_CHANNELS, D_CHANNELS[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(D_CHANNELS)):
         last = i == len(D_CHANNELS) - 2
         stride, padding = (1, 0) if last else (2, 1)
         layers.append(nn.Conv2d(fan_in, fan_out, 4, stride, padding, bias=False))
-        if 0 < i and not last:
+        if i > 0 and not last:
             layers.append(nn.BatchNorm2d(fan_out))
         if not last:
             layers.append(nn.LeakyReLU(0.2))

@@ -1,0 +1,332 @@
+"""Scale, pictures with alt text; of each exercise the stub, the solution and typical mistakes."""
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from anime_keras import lab, models
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+# --- scale ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", lab.SCALES)
+def test_scale_is_read_from_the_environment(monkeypatch, name):
+    monkeypatch.setenv("ANIME_KERAS_SCALE", name)
+    assert lab.scale() == name
+    assert lab.pick(smoke="smoke", laptop="laptop", full="full") == name
+
+
+def test_scale_forgives_case_and_spaces(monkeypatch):
+    monkeypatch.setenv("ANIME_KERAS_SCALE", " Smoke ")
+    assert lab.scale() == "smoke"
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"), [(["cpu:0"], "laptop"), (["cpu:0", "gpu:0"], "full")]
+)
+@pytest.mark.parametrize("value", [None, ""])
+def test_scale_without_a_wish_follows_the_machine(monkeypatch, devices, expected, value):
+    if value is None:
+        monkeypatch.delenv("ANIME_KERAS_SCALE", raising=False)
+    else:
+        monkeypatch.setenv("ANIME_KERAS_SCALE", value)
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
+    assert lab.scale() == expected
+
+
+def test_a_bad_scale_lists_the_good_ones(monkeypatch):
+    monkeypatch.setenv("ANIME_KERAS_SCALE", "huge")
+    with pytest.raises(ValueError, match=r"smoke, laptop, full, not 'huge'"):
+        lab.scale()
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What was displayed, as HTML."""
+    markup = []
+    monkeypatch.setattr(lab, "_display", lambda text, handle=None: markup.append(text))
+    return markup
+
+
+def test_show_embeds_a_picture_with_its_alt_text(shown):
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), "uint8")
+    lab.show(images, alt='five "faces" & more', columns=3, width=100)
+    (markup,) = shown
+    assert 'alt="five &quot;faces&quot; &amp; more"' in markup
+    assert "width: 100px" in markup
+    assert re.search(r'src="data:image/(png|jpeg);base64,[\w+/=]{100,}"', markup)
+
+
+def test_flat_pictures_are_kept_exactly(shown):
+    lab.show(np.full((32, 32, 3), 7, "uint8"), alt="a dark square")
+    assert "data:image/png" in shown[0]
+
+
+def test_show_takes_a_figure(shown):
+    from matplotlib.figure import Figure
+
+    lab.show(Figure(figsize=(1, 1)), alt="an empty figure")
+    assert 'alt="an empty figure"' in shown[0] and "data:image/png" in shown[0]
+
+
+def test_animate_embeds_a_gif(shown):
+    frames = [np.full((8, 8, 3), value, "uint8") for value in (0, 128, 255)]
+    lab.animate(frames, alt="a square that gets light")
+    assert 'alt="a square that gets light"' in shown[0] and "data:image/gif" in shown[0]
+
+
+@pytest.mark.parametrize(
+    ("picture", "alt", "message"),
+    [
+        (np.zeros((8, 8, 3), "uint8"), "  ", "alt"),
+        (np.zeros((8, 8, 3), "float32"), "grey", "uint8"),
+        (np.zeros((8, 8), "uint8"), "grey", r"not uint8 \(8, 8\)"),
+    ],
+)
+def test_show_refuses(shown, picture, alt, message):
+    with pytest.raises(ValueError, match=message):
+        lab.show(picture, alt=alt)
+    assert not shown
+
+
+def test_watch_keeps_a_frame_of_every_so_many_steps_and_of_the_end(shown):
+    gan = models.DCGAN(image_size=32, width=2, latent_dim=4)
+    gan.compile()
+    points = np.random.default_rng(0).standard_normal((4, 4), "float32")
+    watch = lab.Watch(points, alt="four pictures", every=2, columns=2)
+    gan.fit(np.zeros((10, 32, 32, 3), "float32"), batch_size=2, verbose=0, callbacks=[watch])
+    assert watch.steps == 5
+    assert len(watch.frames) == 4  # untrained, 2, 4 and 5
+    assert watch.frames[0].shape == (70, 70, 3)
+    assert all('alt="four pictures"' in markup for markup in shown)
+    assert "<progress" in shown[1] and "s left" in shown[1]
+    assert shown[-1].endswith("5 steps done")
+
+
+def test_watch_stops_when_its_time_is_over(shown):
+    gan = models.DCGAN(image_size=32, width=2, latent_dim=4)
+    gan.compile()
+    watch = lab.Watch(np.zeros((1, 4), "float32"), alt="one picture", seconds=1e-9)
+    gan.fit(np.zeros((10, 32, 32, 3), "float32"), batch_size=2, verbose=0, callbacks=[watch])
+    assert watch.steps == 1
+
+
+# --- exercises in general -------------------------------------------------------------------------
+
+
+def test_an_unknown_exercise_lists_those_there_are():
+    for ask in (lab.hint, lambda name: lab.check(name, None)):
+        with pytest.raises(ValueError, match=r"'99.1'; there are 02.1, 02.2"):
+            ask("99.1")
+
+
+@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+def test_every_exercise_has_a_hint(capsys, name):
+    lab.hint(name)
+    assert len(capsys.readouterr().out.split()) > 10
+
+
+@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+@pytest.mark.parametrize("answer", [None, 3, "help"])
+def test_nonsense_is_answered_and_never_raises(capsys, name, answer):
+    assert not lab.check(name, answer)
+    assert capsys.readouterr().out.startswith(f"{name}: not yet. ")
+
+
+def test_an_error_in_an_answer_is_reported(capsys):
+    assert not lab.check("02.1", lambda: 0)
+    assert "It raised TypeError" in capsys.readouterr().out
+
+
+def _cell(name, kind):
+    """The source of the cell tagged `kind` that checks exercise `name`, in whichever notebook."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if kind in cell["metadata"].get("tags", []) and f'lab.check("{name}"' in source:
+                return source
+    raise AssertionError(f"No notebook has a cell tagged {kind!r} for {name}.")
+
+
+@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+def test_the_notebooks_stub_fails_with_advice_and_its_solution_passes(capsys, name):
+    space = {"lab": lab, "ops": ops, "np": np, "keras": keras}
+    exec(_cell(name, "exercise"), space)
+    assert capsys.readouterr().out.startswith(f"{name}: not yet. ")
+    exec(_cell(name, "solution"), space)
+    assert capsys.readouterr().out.startswith(f"{name}: right. ")
+
+
+# --- typical mistakes, each with a message of its own ---------------------------------------------
+
+
+def _log_sigmoid(logits):
+    return -ops.mean(ops.log(ops.sigmoid(logits)))
+
+
+def _flags(count):
+    """A count of parameters that takes the exercise's arguments."""
+    return lambda size, inputs, outputs, bias=False, batch_norm=False: count(
+        size, inputs, outputs, bias, batch_norm
+    )
+
+
+def _field(start, growth):
+    """A receptive field that grows by `growth(kernel, stride, distance)` a layer."""
+
+    def field(layers):
+        size, distance = start, 1
+        for kernel, stride in layers:
+            size += growth(kernel, stride, distance)
+            distance *= stride
+        return size
+
+    return field
+
+
+def _minimize(loss, variables="discriminator", optimizer="discriminator_optimizer", turns=1):
+    """A step of the discriminator, with something wrong in it."""
+
+    def step(gan, real, fake):
+        for _ in range(turns):
+            value = gan.minimize(
+                lambda: loss(gan, real, fake),
+                getattr(gan, variables).trainable_variables,
+                getattr(gan, optimizer),
+            )
+        return value
+
+    return step
+
+
+def _right(gan, real, fake):
+    return gan.discriminator_loss(real, fake)
+
+
+def _mixed(gan, real, fake):
+    logits = gan.discriminator(ops.concatenate([real, fake]), training=True)
+    return ops.mean(ops.softplus(-logits[:4])) + ops.mean(ops.softplus(logits[4:]))
+
+
+def _generators_turn(gan, real, fake):
+    return gan.minimize(
+        lambda: gan.discriminator_loss(real, gan.generator(gan.draw_latents(4), training=True)),
+        gan.generator.trainable_variables,
+        gan.generator_optimizer,
+    )
+
+
+def _plan(**changes):
+    plan = {
+        "change": {"width": [8, 16]},
+        "keep": {"batch_size": 32},
+        "seeds": [0, 1],
+        "prediction": "The wider one will show clearer faces.",
+    }
+    return {**plan, **changes}
+
+
+MISTAKES = {
+    "02.1": {
+        "fades": lambda x: -ops.mean(ops.softplus(x)),
+        "turned round": lambda x: ops.mean(ops.softplus(x)),
+        "with a minus": lambda x: -ops.mean(ops.softplus(-x)),
+        "Wasserstein": lambda x: -ops.mean(x),
+        "the mean logit": lambda x: ops.mean(x),
+        "sum over the batch": lambda x: ops.sum(ops.softplus(-x)),
+        "one number is wanted": lambda x: ops.softplus(-x),
+        "nothing is returned": lambda x: None,
+        "at a logit of -200 it gives inf": _log_sigmoid,
+        "has a mean of 0.8689": lambda x: ops.mean(x * x),
+    },
+    "02.2": {
+        "size counts twice": _flags(lambda s, i, o, b, n: s * i * o),
+        "where are they": _flags(lambda s, i, o, b, n: s * s * o),
+        "where bias=False": _flags(lambda s, i, o, b, n: s * s * i * o + o),
+        "each of the 64 outputs": _flags(lambda s, i, o, b, n: s * s * i * o + b),
+        "two are trained": _flags(lambda s, i, o, b, n: s * s * i * o + o * (b + 4 * n)),
+        "a scale and a shift": _flags(lambda s, i, o, b, n: s * s * i * o + o * (b + n)),
+        "not for 5x5": _flags(lambda s, i, o, b, n: 16 * i * o + o * (b + 2 * n)),
+        "you count 256": _flags(lambda s, i, o, b, n: s * o),
+    },
+    "02.3": {
+        "begin with one pixel": _field(0, lambda k, s, d: (k - 1) * d),
+        "kernel - 1 new ones": _field(0, lambda k, s, d: k * d),
+        "the layers after it": _field(1, lambda k, s, d: (k - 1) * d * s),
+        "reach counts twice": _field(1, lambda k, s, d: k - 1),
+        "Multiplying": lambda layers: int(np.prod([k for k, _ in layers])),
+        "see 70 pixels; yours": _field(1, lambda k, s, d: (k - 1) * min(d, 4)),
+        "two 4x4": _field(1, lambda k, s, d: (k - 1) * d + (d > 1)),
+    },
+    "02.4": {
+        "none of the discriminator's weights moved": _right,
+        "in their places": _minimize(lambda gan, real, fake: gan.discriminator_loss(fake, real)),
+        "each in its own pass": _minimize(_mixed),
+        "The generator changed": _generators_turn,
+        "took 2 steps": lambda gan, real, fake: (
+            _minimize(_right)(gan, real, fake),
+            _minimize(_right)(gan, real, fake),
+        )[0],
+        "nothing is returned": lambda gan, real, fake: None,
+        "moved": lambda gan, real, fake: gan.minimize(
+            lambda: gan.discriminator_loss(real, fake),
+            gan.discriminator.trainable_variables,
+            gan.discriminator_optimizer.__class__(0.0),
+        ),
+    },
+    "02.5": {
+        "Nothing changes yet": _plan(change={}),
+        "change together": _plan(change={"width": [8, 16], "beta_1": [0.5, 0.9]}),
+        "two different values": _plan(change={"width": [8]}),
+        "both changed and kept": _plan(keep={"width": 8}),
+        "no knob 'colour'": _plan(keep={"colour": 1}),
+        "One seed": _plan(seeds=[0]),
+        "in a sentence": _plan(prediction=""),
+        "lacks seeds": {"change": {}, "keep": {}, "prediction": ""},
+        "a dict, not list": [],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "answer"),
+    [
+        (name, message, answer)
+        for name, all_ in MISTAKES.items()
+        for message, answer in all_.items()
+    ],
+)
+def test_a_typical_mistake_gets_its_own_message(capsys, name, message, answer):
+    assert not lab.check(name, answer)
+    said = capsys.readouterr().out
+    assert message.lower() in said.lower()
+
+
+@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+def test_messages_differ(capsys, name):
+    said = set()
+    for answer in MISTAKES[name].values():
+        lab.check(name, answer)
+        said.add(capsys.readouterr().out)
+    assert len(said) >= 3
+
+
+def test_a_check_leaves_the_dtype_policy_alone():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        assert lab.check("02.4", _minimize(_right))
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(policy)

@@ -1,0 +1,92 @@
+"""Committed notebooks are executed, complete, small, and readable by everyone."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+PATHS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+LIMIT = 1_500_000
+# A folder of somebody's machine: at the beginning of a word, so that no part of an address matches.
+LOCAL = re.compile(r"(?<![\w./-])(/root|/home|/tmp|/work|/Users|[A-Z]:\\Users)\b")
+
+pytestmark = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+
+
+def _cells(path, kind=None):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if kind in (None, cell["cell_type"])]
+
+
+def _outputs(path):
+    return [output for cell in _cells(path, "code") for output in cell["outputs"]]
+
+
+class _Images(HTMLParser):
+    """The attributes of each img of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.found.append(dict(attrs))
+
+
+def test_is_executed_in_order(path):
+    counts = [cell["execution_count"] for cell in _cells(path, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_has_no_error_and_nothing_on_stderr(path):
+    for output in _outputs(path):
+        assert output["output_type"] != "error", output["evalue"]
+        assert output.get("name") != "stderr", output["text"]
+
+
+def test_is_small(path):
+    assert path.stat().st_size < LIMIT
+
+
+def test_names_no_local_folder(path):
+    # Base64 is full of slashes and of any four letters: it is no text.
+    text = re.sub(r"base64,[\w+/=\\]+", "", path.read_text(encoding="utf-8"))
+    assert not LOCAL.findall(text)
+
+
+def test_every_picture_has_alt_text(path):
+    for output in _outputs(path):
+        data = output.get("data", {})
+        for kind in (kind for kind in data if kind.startswith("image/")):
+            alt = output["metadata"].get(kind, {}).get("alt", "")
+            assert alt.strip(), f"A {kind} has no alt text: show it with lab.show(…, alt=…)."
+        for image in _Images("".join(data.get("text/html", ""))).found:
+            assert image.get("alt", "").strip()
+    for cell in _cells(path, "markdown"):
+        source = "".join(cell["source"])
+        assert not re.search(r"!\[\s*\]\(", source)
+        assert all(image.get("alt", "").strip() for image in _Images(source).found)
+
+
+def test_cells_have_names_of_their_own(path):
+    ids = [cell["id"] for cell in _cells(path)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_exercise_has_a_solution(path):
+    def exercises(tag):
+        sources = [
+            "".join(c["source"]) for c in _cells(path) if tag in c["metadata"].get("tags", [])
+        ]
+        return [re.search(r'lab\.check\("([\d.]+)"', source)[1] for source in sources]
+
+    assert exercises("exercise") == exercises("solution")
+
+
+def test_runs_on_python_3(path):
+    metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    assert metadata["kernelspec"]["name"] == "python3"
