@@ -1,4 +1,4 @@
-# make demo   draw faces, train a DCGAN on them for three minutes, write a report
+# make demo   draw faces, train a DCGAN on them for 3.5 minutes, write a report
 # make test   everything that CI runs
 # make lab    JupyterLab on the notebooks
 #

@@ -23,6 +23,7 @@ _SUBMODULES = [
     "cli",
     "data",
     "latents",
+    "lab",
     "layers",
     "losses",
     "models",

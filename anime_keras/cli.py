@@ -23,13 +23,14 @@ app.add_typer(data_app, name="data")
 app.add_typer(train_app, name="train")
 console = Console(highlight=False, soft_wrap=True)  # commands and paths can be copied whole
 
-# What the demo trains. Three minutes on two cores are few for a GAN, so it takes many small steps: a
+# What the demo trains. A few minutes on two cores are few for a GAN, so it takes many small steps: a
 # narrow network, small batches, a generator that learns faster than the discriminator (Heusel et al.
 # 2017), and the average of its weights to draw with. benchmarks/RESULTS.md has what was tried.
 DEMO_FACES = 4096
 DEMO_BATCH = 16
-DEMO_NETWORK = {"width": 24, "ema": 0.995}
-DEMO_RULES = {"learning_rate": 1e-3, "discriminator_learning_rate": 3e-4}
+DEMO_NETWORK = {"width": 24, "ema": 0.998}
+DEMO_RULES = {"learning_rate": 1e-3, "discriminator_learning_rate": 3e-4, "beta_2": 0.99}
+DEMO_MINUTES = 3.5
 
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")
@@ -44,7 +45,7 @@ def demo(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Draw faces, train a small DCGAN on them for three minutes, and write a report.
+    """Draw faces, train a small DCGAN on them for a few minutes, and write a report.
 
     Example: `python -m anime_keras demo`
     """

@@ -8,8 +8,8 @@ width 64, 100 latents; D on real and on fake pictures in separate passes, one op
 again on the same fake pictures, one optimizer step of G. One draw of latents and one forward pass
 of G a step. The generator's moving average, which the reference does not have, is off. Every
 setting lives in a process of its own; the processes take turns, round by round, while the others
-wait. Measure on an idle machine: under other work PyTorch's side was seen to fall twentyfold where
-this one fell to a third, which flatters the ratio.
+wait. The first two seconds of each turn are not counted, for either side: the memory of a process
+that has waited may have been taken from it, and comes back page by page. Measure on an idle machine.
 """
 
 from __future__ import annotations
@@ -47,8 +47,11 @@ TORCH = {
 }
 
 
-def keras_side(policy: str) -> Callable[[int], None]:
-    """A function that trains for so many steps, by `fit`."""
+WARM_UP = 2.0  # seconds
+
+
+def keras_side(policy: str) -> Callable[[float], list[float]]:
+    """A function that trains for so many seconds, by `fit`, and returns when each step ended."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(ROOT))
@@ -63,7 +66,22 @@ def keras_side(policy: str) -> Callable[[int], None]:
     gan.compile()
     real = np.tanh(np.random.default_rng(0).standard_normal((BATCH, 64, 64, 3))).astype("float32")
     batches = tf.data.Dataset.from_tensors(real).repeat()
-    return lambda steps: gan.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0)
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.times = [time.perf_counter()]
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.times.append(time.perf_counter())
+            self.model.stop_training = self.times[-1] - self.times[0] > self.seconds
+
+    def train(seconds: float) -> list[float]:
+        watch = Watch()
+        watch.seconds = seconds
+        gan.fit(batches, epochs=1, steps_per_epoch=100_000, callbacks=[watch], verbose=0)
+        return watch.times
+
+    return train
 
 
 def torch_side(
@@ -71,8 +89,8 @@ def torch_side(
     bfloat16: bool = False,
     compiled: bool = False,
     skip_unused: bool = True,
-) -> Callable[[int], None]:
-    """A function that trains for so many steps, by the example's own loop."""
+) -> Callable[[float], list[float]]:
+    """The same by the example's own loop."""
     import torch
     from torch import nn
 
@@ -119,7 +137,14 @@ def torch_side(
         g_adam.step()
         d.requires_grad_(True)
 
-    return lambda steps: [step() for _ in range(steps)] and None
+    def train(seconds: float) -> list[float]:
+        times = [time.perf_counter()]
+        while times[-1] - times[0] <= seconds:
+            step()
+            times.append(time.perf_counter())
+        return times
+
+    return train
 
 
 def work(name: str) -> None:
@@ -127,17 +152,13 @@ def work(name: str) -> None:
     reply = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the frameworks print must not be taken for an answer
     train = keras_side(**KERAS[name]) if name in KERAS else torch_side(**TORCH[name])
-    train(3)
-    start = time.perf_counter()
-    train(3)
-    pace = (time.perf_counter() - start) / 3
+    train(1.0)
     print("ready", file=reply, flush=True)
     for line in sys.stdin:
-        steps = max(2, round(float(line) / pace))
-        start = time.perf_counter()
-        train(steps)
-        pace = (time.perf_counter() - start) / steps
-        print(BATCH / pace, file=reply, flush=True)
+        times = train(WARM_UP + float(line))
+        counted = [moment for moment in times if moment - times[0] >= WARM_UP]
+        rate = BATCH * (len(counted) - 1) / (counted[-1] - counted[0])
+        print(rate, file=reply, flush=True)
 
 
 def measure(names: list[str], rounds: int, seconds: float) -> dict[str, list[float]]:
