@@ -41,7 +41,7 @@ Seed = Annotated[
 def demo(
     minutes: Annotated[
         float, typer.Option(help="Time to train, without drawing and report.")
-    ] = 3.0,
+    ] = DEMO_MINUTES,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     seed: Seed = 0,
 ) -> None:
