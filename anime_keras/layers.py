@@ -153,6 +153,7 @@ class DifferentiableAugmentation(keras.layers.Layer):
         self.policy = tuple(policy)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True  # it has nothing to build, and a model that holds it must not wait for it
 
     def call(self, images: Tensor) -> Tensor:
         """Change each picture of a batch (batch, height, width, channels) in [-1, 1] by itself."""

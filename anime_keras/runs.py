@@ -230,7 +230,8 @@ class Run:
         batches = Batches(images, settings.batch_size, settings.seed, settings.flip)
         position = callbacks.Position(per_epoch=batches.per_epoch, pictures=zlib.crc32(images))
         epochs = settings.epochs or 10**9
-        model = self.build_model(decay_steps=epochs * batches.per_epoch)
+        optimizer_steps = epochs * batches.per_epoch // settings.rules.get("accumulate", 1)
+        model = self.build_model(decay_steps=optimizer_steps)
         meters = None
         if checkpoints.available(self.folder / "checkpoints"):
             saved = checkpoints.load_newest(model, self.folder / "checkpoints")

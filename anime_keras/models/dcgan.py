@@ -259,13 +259,10 @@ class DCGAN(training.Adversarial):
                 "A gradient penalty needs the gradient of each picture's own logit, and BatchNorm "
                 "mixes the pictures of a batch: build the model with normalization='layer'."
             )
-        if (
-            label_smoothing
-            and losses.get(loss).discriminator is not losses.cross_entropy_discriminator
-        ):
+        cross_entropy = losses.get(loss).discriminator is losses.cross_entropy_discriminator
+        if label_smoothing and not cross_entropy:
             raise ValueError(f"label_smoothing is for cross-entropy losses, not for {loss!r}.")
         super().compile(**kwargs)
-        losses.get(loss)  # raises for a name that there is not
         self.rule = loss
         self.discriminator_options = {"label_smoothing": label_smoothing} if label_smoothing else {}
         self.gradient_penalty = gradient_penalty
@@ -395,12 +392,14 @@ class DCGAN(training.Adversarial):
         """Measure BatchNorm's statistics for the averaged generator.
 
         Those gathered in training belong to other weights than the averaged ones, and would wash its
-        pictures out. One pass over 512 fixed latents gives its own (the "standing statistics" of
-        Brock et al. 2019, appendix B); its momentum of 0 makes them those of that pass.
+        pictures out. One pass over fixed latents gives its own (the "standing statistics" of Brock et
+        al. 2019, appendix B); its momentum of 0 makes them those of that pass.
         """
         step = int(self.optimizers[-1].iterations) if self.optimizers else 0
         if self.average is not None and self._settled_at != step:
-            self.average(ops.convert_to_tensor(latents.draw(512, self.latent_dim)), training=True)
+            # 512 at up to 64 px, and as many pixels at larger sizes, so that memory suffices.
+            count = min(512, 512 * 64**2 // self.image_size**2)
+            self.average(ops.convert_to_tensor(latents.draw(count, self.latent_dim)), training=True)
             self._settled_at = step
 
     def draw(self, points: np.ndarray, batch_size: int = 64) -> np.ndarray:
