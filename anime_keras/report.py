@@ -87,8 +87,10 @@ def _summary(rows: dict[str, list], settings: dict, pictures: int) -> str:
         return f"Training on {pictures:,} pictures was stopped within its first epoch."
     seen = rows["step"][-1] * settings["batch_size"]
     seconds = max(rows["seconds"][-1], 0.1)
+    epochs = rows["epoch"][-1]
     return (
-        f"{rows['epoch'][-1]} epochs over {pictures:,} pictures, {rows['step'][-1]:,} steps of "
+        f"{epochs} whole epoch{'s' if epochs > 1 else ''} over {pictures:,} pictures, "
+        f"{rows['step'][-1]:,} steps of "
         f"{settings['batch_size']} pictures ({seen:,} in all), in {seconds / 60:.1f} minutes of "
         f"training ({seen / seconds:.0f} pictures a second)."
     )

@@ -255,7 +255,7 @@ class TestReport:
         assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt; [bold] [/red] 顔" in page
 
     def test_numbers(self, page):
-        assert "1 epochs over 16 pictures, 2 steps of 8 pictures (16 in all)" in page
+        assert "1 whole epoch over 16 pictures, 2 steps of 8 pictures (16 in all)" in page
         for word in ("d_loss", "real_score", "hinge", "latent_dim"):
             assert word in page
 
