@@ -101,19 +101,23 @@ class Easel:
         self.mask = np.empty((side, side), np.uint8)
 
 
-def draw(person: SimpleNamespace, easel: Easel) -> np.ndarray:
+def draw(person: SimpleNamespace, easel: Easel, backdrop: Color | None = None) -> np.ndarray:
     """Draws a person on the easel's canvas.
 
     Args:
         person: A row of `people.People`.
         easel: Where to draw; all of its canvas is painted over.
+        backdrop: One flat colour in place of the person's background.
 
     Returns:
         Points of `LANDMARKS` (points, 2), x and y as fractions of the picture's side: 0 is its
         left or upper edge and 1 its right or lower one.
     """
     sheet = Sheet(person, easel)
-    anime_wear.draw_background(sheet)
+    if backdrop is None:
+        anime_wear.draw_background(sheet)
+    else:
+        easel.canvas[:] = backdrop
     anime_hair.draw_behind(sheet)
     anime_wear.draw_body(sheet)
     anime_hair.draw_falling(sheet)
