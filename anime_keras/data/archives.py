@@ -1,7 +1,8 @@
 """Where files lie: a folder, a zip or a tar, behind one small interface, and nothing is unpacked.
 
-Each has `names`, the visible files as relative POSIX paths in sorted order, and `read(name)`, which
-any thread may call, and any process that got the object by pickling or forking.
+Each has `names`, the visible files as relative POSIX paths in sorted order, `read(name)` and, for
+files that may be large, `open(name)`. Any thread may call them, and any process that got the object
+by pickling or forking.
 
 Archives come from strangers. A member that points out of the archive (`../`, an absolute path, a
 link) is refused even though nothing is written here, because the same archive unpacked by another
@@ -9,6 +10,7 @@ program would write there.
 """
 
 import errno
+import io
 import lzma
 import os
 import re
@@ -79,6 +81,10 @@ class Folder:
         except OSError as error:
             raise Unreadable(error.strerror or str(error)) from None
 
+    def open(self, name: str) -> BinaryIO:
+        """A file to be read bit by bit."""
+        return (self.path / name).open("rb")
+
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -134,6 +140,10 @@ class Zip:
             return self._archive().read(member)
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
             raise Unreadable(f"damaged in the archive: {error}") from None
+
+    def open(self, name: str) -> BinaryIO:
+        """A file to be read bit by bit."""
+        return self._archive().open(self._members[name])
 
     def _forget(self) -> None:
         self._open, self._process, self._lock = None, None, threading.Lock()
@@ -222,6 +232,10 @@ class Tar:
                 return file.read(size)
         except OSError as error:
             raise Unreadable(error.strerror or str(error)) from None
+
+    def open(self, name: str) -> BinaryIO:
+        """A file to be read bit by bit."""
+        return io.BytesIO(self.read(name))
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_remove": None}  # the temporary file goes with the first owner

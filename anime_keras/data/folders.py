@@ -9,7 +9,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+from anime_keras.data import archives, reading
+from anime_keras.data.reading import SUFFIXES
+
+SMALLEST = 16  # pixels a side; what is smaller shows no face
 
 
 class Pictures(NamedTuple):
@@ -39,32 +42,12 @@ def square(image: np.ndarray, size: int) -> np.ndarray:
 def _read(path: Path, size: int) -> np.ndarray | str:
     """The picture of a file, or the reason why there is none."""
     try:
-        content = np.fromfile(path, np.uint8)  # unlike cv2.imread, opens any file name anywhere
-    except OSError as error:
-        return error.strerror or str(error)
-    if not len(content):
-        return "the file is empty"
-    if _is_cut_short(content.tobytes()):
-        return "the file is cut short"
-    try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        return f"OpenCV: {error.err}"
-    if image is None:
-        return "not a picture that OpenCV can read"
-    if min(image.shape[:2]) < 16:
+        image = reading.read(path)
+    except reading.Unreadable as reason:
+        return str(reason)
+    if min(image.shape[:2]) < SMALLEST:
         return f"too small: {image.shape[1]}x{image.shape[0]} pixels"
-    return cv2.cvtColor(square(image, size), cv2.COLOR_BGR2RGB)
-
-
-def _is_cut_short(content: bytes) -> bool:
-    """Whether a JPEG lacks its end: OpenCV would fill what is missing with grey and say nothing."""
-    if not content.startswith(b"\xff\xd8\xff"):
-        return False
-    place = 2  # Over the segments to the first scan; a thumbnail before it has an end of its own.
-    while content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] != b"\xda":
-        place += 2 + int.from_bytes(content[place + 2 : place + 4])
-    return content.find(b"\xff\xd9", place) < 0
+    return square(image, size)
 
 
 @contextlib.contextmanager
@@ -86,20 +69,21 @@ def load(
     """Read all pictures of a folder, at any depth, as middle squares of one size.
 
     Args:
-        folder: where they lie; files without a picture's suffix are passed over.
+        folder: where they lie; hidden files and those without a picture's suffix are passed over.
         size: side in pixels to resize to.
         limit: read at most so many, in the order of their names.
         progress: called as progress(done, total) on the way.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: no picture in it could be read; the message says what was found instead.
+        ValueError: no picture in it could be read, or a folder in it not be opened; the message
+            says what was found instead.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    paths = paths[:limit]
+    paths = (folder / name for name in archives.Folder(folder).names)
+    paths = sorted(path for path in paths if path.suffix.lower() in SUFFIXES)[:limit]
     images = np.empty((len(paths), size, size, 3), np.uint8)
     kept, rejected = [], {}
     with _silence(), ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock

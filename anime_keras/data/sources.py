@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from anime_keras.data import archives, layouts, reading
+from anime_keras.data import archives, catalog, layouts, reading
+from anime_keras.data.parquet import Parquet
+from anime_keras.data.people import FACTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,13 @@ class Source:
 
     Attributes:
         name: what messages call it.
-        layout: how its labels were found, a name of `layouts.LAYOUTS`.
+        card: what is known of it in `catalog.CATALOG`, or None.
+        layout: how its labels were found: a name of `layouts.LAYOUTS`, or "parquet".
         items: what is to be read, sorted by name.
         warnings: what was passed over or looks wrong, a sentence each.
-        label_names: label column -> its words, in order.
+        label_names: label column -> its words. Where a column has the name and only words of one of
+            this kit's factors, they are all of the factor's words in the factor's order, so that a
+            word has one number in drawn and in collected pictures.
     """
 
     def __init__(
@@ -50,9 +55,10 @@ class Source:
         items: Sequence[Item],
         layout: str = "folder",
         warnings: Sequence[str] = (),
+        card: catalog.Card | None = None,
     ) -> None:
         self.name = name
-        self.card = None
+        self.card = card
         self.layout = layout
         self.items = sorted(items, key=lambda item: item.name)
         self.warnings = list(warnings)
@@ -79,48 +85,81 @@ class Source:
 
 
 def _label_names(items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
-    """The words of each column, numbers by size and the rest by the alphabet."""
     words: dict[str, set[str]] = {}
     for item in items:
         for column, word in item.labels.items():
             words.setdefault(column, set()).add(word)
     return {
-        column: tuple(sorted(found, key=lambda w: (0, int(w), w) if w.isdecimal() else (1, 0, w)))
-        for column, found in words.items()
+        column: FACTORS[column] if found <= {*FACTORS.get(column, ())} else _in_order(found)
+        for column, found in sorted(words.items())
     }
+
+
+def _in_order(words: set[str]) -> tuple[str, ...]:
+    """Numbers by their size, then the rest by the alphabet."""
+    return tuple(sorted(words, key=lambda w: (0, int(w), w) if w.isdecimal() else (1, 0, w)))
 
 
 def open_source(source: str | Path, layout: str | None = None) -> Source:
     """Open a collection of pictures, whatever it comes in.
 
     Args:
-        source: a folder, a .zip, a .tar (.gz, .bz2, .xz).
-        layout: a name of `layouts.LAYOUTS` to read the labels by; by default it is found out from
-            the names of the files. "folder" takes the pictures and no labels.
+        source: a folder, a .zip, a .tar (.gz, .bz2, .xz), a parquet file or a folder of them, or
+            "kaggle:owner/name" or "hf:owner/name" to be downloaded first.
+        layout: a name of `catalog.CATALOG` or `layouts.LAYOUTS` to read the labels by; by default
+            it is found out from the files. "folder" takes the pictures and no labels.
 
     Returns:
         The open source, to be used in a `with` statement.
 
     Raises:
         FileNotFoundError: there is nothing at the path.
-        ValueError: there is no picture, the archive is damaged or dangerous, or the labels
-            contradict each other. The message says what to do.
+        ValueError: there is no picture, the archive is damaged or dangerous, the labels contradict
+            each other, or the download failed. The message says what to do.
     """
-    path = Path(source)
+    if catalog.is_remote(source):
+        path, name = catalog.download(source), str(source)
+    else:
+        path = Path(source)
+        name = path.resolve().name
+    if layout is not None:
+        catalog.check_layout(layout)
+    card = catalog.CATALOG.get(layout) or catalog.by_address(name)
+    if card and layout:
+        layout = card.layout
     files = _open_files(path)
     try:
-        pictures = [name for name in files.names if _suffix(name) in layouts.PICTURES]
+        if isinstance(files, Parquet):
+            items = [_item(picture, files.words[picture]) for picture in files.names]
+            return Source(name, files, items, "parquet", card=card)
+        pictures = [file for file in files.names if _suffix(file) in layouts.PICTURES]
         if not pictures:
             raise ValueError(_no_pictures(path, files.names))
-        found = layouts.annotate(layout, files.names, pictures, files.read)
-        items = [
-            Item(name, found.labels.get(name, {}), found.splits.get(name), found.domains.get(name))
-            for name in found.pictures
-        ]
-        return Source(path.name, files, items, found.layout, found.warnings)
+        found = layouts.annotate(files, pictures, layout)
+        items = [_item(picture, found.words.get(picture, {})) for picture in found.pictures]
+        warnings = [*found.warnings, *_passed_over(files.names)]
+        card = card or catalog.detect(name, files.names, found.layout)
+        return Source(name, files, items, found.layout, warnings, card)
     except BaseException:
         files.close()
         raise
+
+
+def _item(name: str, words: dict[str, str]) -> Item:
+    labels = dict(words)
+    split = layouts.SPLITS.get(labels.get("split", "").lower())
+    if split:
+        del labels["split"]
+    return Item(name, labels, split, labels.pop("domain", None))
+
+
+def _passed_over(names: Sequence[str]) -> list[str]:
+    """A warning where files are neither pictures nor what usually lies beside them."""
+    beside = (".csv", ".txt", ".md", ".json", ".jsonl", ".npz", ".html")
+    other = [n for n in names if _suffix(n) not in layouts.PICTURES and _suffix(n) not in beside]
+    if not other:
+        return []
+    return [f"{len(other)} files are not called like pictures and were passed over: {other[0]} …"]
 
 
 def _suffix(name: str) -> str:
@@ -129,11 +168,16 @@ def _suffix(name: str) -> str:
 
 def _open_files(path: Path) -> Any:
     if path.is_dir():
-        return archives.Folder(path)
+        folder = archives.Folder(path)
+        parquet = [path / name for name in folder.names if _suffix(name) == ".parquet"]
+        pictures = any(_suffix(name) in layouts.PICTURES for name in folder.names)
+        return Parquet(parquet) if parquet and not pictures else folder
     if not path.exists():
         raise FileNotFoundError(
             f"There is nothing at {path}. Give the path of a folder, a .zip or a .tar with pictures."
         )
+    if path.suffix.lower() == ".parquet":
+        return Parquet([path])
     if archives.is_zip(path):
         return archives.Zip(path)
     if archives.is_tar(path):
@@ -142,7 +186,7 @@ def _open_files(path: Path) -> Any:
         raise ValueError(f"{path} is one file, not a collection: pass its folder, {path.parent}.")
     raise ValueError(
         f"{path} is neither a folder nor an archive that is known here (.zip, .tar, .tar.gz, "
-        ".tar.bz2, .tar.xz). Unpack it by hand, and pass the folder."
+        ".tar.bz2, .tar.xz, .parquet). Unpack it by hand, and pass the folder."
     )
 
 

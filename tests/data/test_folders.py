@@ -51,10 +51,13 @@ def test_palette(tmp_path):
     assert_upright(load_one(tmp_path / "palette.png"))
 
 
-def test_transparency_is_dropped(tmp_path):
+def test_transparency_becomes_white(tmp_path):
+    """Where a picture is clear, the colours that lie hidden there do not come out."""
     image = np.dstack([halves(), np.full((48, 48), 255, np.uint8)])
+    image[24:, :, 3] = 0
     Image.fromarray(image).save(tmp_path / "alpha.png")
-    assert_upright(load_one(tmp_path / "alpha.png"))
+    loaded = load_one(tmp_path / "alpha.png", 48)
+    assert (loaded[:24] == RED).all() and (loaded[24:] == 255).all()
 
 
 def test_sixteen_bit(tmp_path):
@@ -114,6 +117,9 @@ def test_any_depth_and_names(tmp_path):
         Image.fromarray(np.full((32, 32, 3), 10 * value, np.uint8)).save(path)
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "folder.png").mkdir()
+    for hidden in ("__MACOSX/._a.png", ".trash/a.png", ".a.png"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_bytes(b"no picture")
     pictures = folders.load(tmp_path, 32)
     assert pictures.paths == sorted(paths)
     assert pictures.rejected == {}
@@ -167,8 +173,9 @@ def test_broken_files_are_named_with_a_reason(tmp_path, capfd):
     assert capfd.readouterr().err == ""  # the reasons are enough
     assert {path.name: reason for path, reason in pictures.rejected.items()} == {
         "empty.png": "the file is empty",
-        "garbage.jpg": "not a picture that OpenCV can read",
-        "header.png": "not a picture that OpenCV can read",
+        "garbage.jpg": "a web page (HTML), not a picture: download it again",
+        "gone.png": "No such file or directory",
+        "header.png": "the file is cut short",
         "small.png": "too small: 60x15 pixels",
     }
 
@@ -176,14 +183,14 @@ def test_broken_files_are_named_with_a_reason(tmp_path, capfd):
 def test_unreadable_file(tmp_path, monkeypatch):
     Image.fromarray(halves()).save(tmp_path / "a.png")
     Image.fromarray(halves()).save(tmp_path / "b.png")
-    read = np.fromfile
+    read = Path.read_bytes
 
-    def fromfile(path, dtype):
+    def read_bytes(path):
         if path.name == "a.png":
             raise PermissionError(13, "Permission denied")
-        return read(path, dtype)
+        return read(path)
 
-    monkeypatch.setattr("numpy.fromfile", fromfile)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
     pictures = folders.load(tmp_path, 32)
     assert pictures.rejected == {tmp_path / "a.png": "Permission denied"}
     assert pictures.paths == [tmp_path / "b.png"]
