@@ -15,7 +15,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from anime_keras.data import anime
+from anime_keras.data import anime, portrait
 from anime_keras.data.people import FACTORS, People, sample
 
 STYLES = ("anime", "portrait")
@@ -62,7 +62,7 @@ def render(
     Args:
         count: Number of faces, 0 or more.
         size: Side of a picture in pixels, 32 to 512.
-        style: "anime"; "portrait" (the same people, shaded) is to come.
+        style: "anime", or "portrait": the same people, shaded like a photograph.
         seed: Which endless row of faces, 0 <= seed < 2**64.
         start: Index of the first face in that row.
         where: Factor name -> word that every face shall have; all else of a face stays.
@@ -81,15 +81,13 @@ def render(
     _check("processes", processes, 1, 1024)
     if style not in STYLES:
         raise ValueError(f"style must be one of {', '.join(STYLES)}; got {style!r}.")
-    if style == "portrait":
-        raise ValueError('style="portrait" is not drawn yet; style="anime" is.')
 
     people = sample(count, seed, start, where)
     if processes == 1 or count < 2:
-        images, landmarks = _draw(people, size)
+        images, landmarks = _draw(people, size, style)
     else:
         edges = np.linspace(0, count, min(processes, count) + 1).astype(int)
-        jobs = [(people.part(slice(a, b)), size) for a, b in pairwise(edges)]
+        jobs = [(people.part(slice(a, b)), size, style) for a, b in pairwise(edges)]
         with multiprocessing.get_context("spawn").Pool(len(jobs)) as pool:
             parts = pool.starmap(_draw, jobs)
         images, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -97,15 +95,20 @@ def render(
     return Faces(images, people.factors, dict(FACTORS), continuous, landmarks, anime.LANDMARKS)
 
 
-def _draw(people: People, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _draw(people: People, size: int, style: str) -> tuple[np.ndarray, np.ndarray]:
     """Pictures and landmarks of people."""
     images = np.empty((len(people), size, size, 3), np.uint8)
     landmarks = np.empty((len(people), len(anime.LANDMARKS), 2), np.float32)
     # Twice the picture's size smooths the contours; below 128 the finest lines would get lost.
     easel = anime.Easel(size * max(2, -(-128 // size)))
     for row in range(len(people)):
-        landmarks[row] = anime.draw(people.person(row), easel) * size
-        cv2.resize(easel.canvas, (size, size), dst=images[row], interpolation=cv2.INTER_AREA)
+        person = people.person(row)
+        if style == "portrait":
+            images[row], marks = portrait.shoot(person, easel, size)
+        else:
+            marks = anime.draw(person, easel)
+            cv2.resize(easel.canvas, (size, size), dst=images[row], interpolation=cv2.INTER_AREA)
+        landmarks[row] = marks * size
     return images, landmarks
 
 

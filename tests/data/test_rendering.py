@@ -285,7 +285,6 @@ def test_no_faces():
         ({"start": -3}, "start must be between 0"),
         ({"processes": 0}, "processes must be between 1"),
         ({"style": "oil"}, "style must be one of anime, portrait; got 'oil'"),
-        ({"style": "portrait"}, "not drawn yet"),
         ({"where": {"hair": "blue"}}, "no factor 'hair'; the factors are hair_color"),
         ({"where": {"hair_color": "teal"}}, "no word 'teal'; its words are brown, blonde"),
     ],
