@@ -118,7 +118,9 @@ def data_render(
 def train_dcgan(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    data: Annotated[str, typer.Option(help="'rendered', or a folder of pictures.")] = "rendered",
+    data: Annotated[
+        str, typer.Option(help="'rendered', or a folder of pictures, prepared or not.")
+    ] = "rendered",
     count: Annotated[
         int | None,
         typer.Option(help="How many faces to draw (10,000), or pictures to use at most."),
@@ -260,12 +262,22 @@ def generate(
 # --- shared by the commands -----------------------------------------------------------------------
 
 
-def _pictures(settings: Any) -> np.ndarray:
+def _pictures(settings: Any) -> Any:
     """The training pictures of a run's settings, with a bar."""
-    from anime_keras.data import folders
+    from anime_keras.data import folders, records
 
     if settings.data == "rendered":
         images = _draw(settings.count or 10_000, settings.size, settings.seed)
+    elif (Path(settings.data) / records.MANIFEST).is_file():
+        prepared = _try(records.Prepared.open, settings.data)
+        if prepared.size != settings.size:
+            _fail(
+                f"The pictures in {settings.data} are of {prepared.size} px: --size {prepared.size}."
+            )
+        images = _try(prepared.pictures, "train")
+        if settings.count:
+            images = images[: settings.count]
+        console.print(f"Found {len(images)} prepared pictures in {escape(settings.data)}.")
     else:
         with console.status("Looking for pictures …") as status:
             pictures = _try(

@@ -28,6 +28,7 @@ from keras import ops
 
 from anime_keras import callbacks, checkpoints, latents, models, plots, report, training
 from anime_keras.data.pipelines import Batches
+from anime_keras.data.records import Pictures
 
 MODELS = {"dcgan": models.DCGAN}
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
@@ -41,7 +42,7 @@ class Settings:
 
     Attributes:
         model: a name out of `MODELS`.
-        data: "rendered", or a folder of pictures.
+        data: "rendered", a folder of pictures, or one that `data prepare` wrote.
         count: how many faces to draw, or at most so many pictures of the folder; None for all.
         size: side of the pictures in pixels.
         epochs: stop after so many; None for no limit.
@@ -183,7 +184,7 @@ class Run:
 
     def train(
         self,
-        images: np.ndarray,
+        images: np.ndarray | Pictures,
         extra_callbacks: Sequence[keras.callbacks.Callback] = (),
         on_picture: Callable[[Path], None] | None = None,
         progress: bool = True,
@@ -194,7 +195,8 @@ class Run:
         checkpoint and ends in the same weights as if nothing had happened.
 
         Args:
-            images: uint8 (count, size, size, 3), RGB; on resume the same as before.
+            images: uint8 (count, size, size, 3), RGB, an array or prepared pictures left on disk; on
+                resume the same as before.
             extra_callbacks: of Keras, beside the run's own.
             on_picture: called with the path of each new sample sheet.
             progress: show a bar in the terminal.
@@ -221,14 +223,14 @@ class Run:
 
     def _train(
         self,
-        images: np.ndarray,
+        images: np.ndarray | Pictures,
         extra_callbacks: Sequence[keras.callbacks.Callback],
         on_picture: Callable[[Path], None] | None,
         progress: bool,
     ) -> callbacks.Position:
         settings = self.settings
-        batches = Batches(images, settings.batch_size, settings.seed, settings.flip)
-        position = callbacks.Position(per_epoch=batches.per_epoch, pictures=zlib.crc32(images))
+        batches = Batches(images, settings.batch_size, settings.seed, flip=settings.flip)
+        position = callbacks.Position(per_epoch=batches.per_epoch, pictures=_checksum(images))
         epochs = settings.epochs or 10**9
         optimizer_steps = epochs * batches.per_epoch // settings.rules.get("accumulate", 1)
         model = self.build_model(decay_steps=optimizer_steps)
@@ -321,3 +323,11 @@ class Run:
             figure.savefig(self.folder / "curves.png", dpi=110)
         model.save(self.folder / "model.keras")
         return report.write(self.folder, dataclasses.asdict(self.settings), pictures)
+
+
+def _checksum(images: np.ndarray | Pictures) -> int:
+    """CRC-32 of all pictures, of which only some need be in memory at a time."""
+    checksum = 0
+    for start in range(0, len(images), 1024):
+        checksum = zlib.crc32(np.ascontiguousarray(images[start : start + 1024]), checksum)
+    return checksum

@@ -27,8 +27,8 @@ SLOWLY = """
 import time
 from anime_keras.cli import main
 from anime_keras.data.pipelines import Batches
-batch = Batches.batch
-Batches.batch = lambda self, number: (time.sleep(0.1), batch(self, number))[1]
+chosen = Batches.chosen
+Batches.chosen = lambda self, number: (time.sleep(0.1), chosen(self, number))[1]
 main()
 """
 
