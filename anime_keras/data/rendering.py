@@ -84,23 +84,26 @@ def render(
 
     people = sample(count, seed, start, where)
     if processes == 1 or count < 2:
-        images, landmarks = _draw(people, size, style)
+        images, landmarks = draw_people(people, size, style)
     else:
         edges = np.linspace(0, count, min(processes, count) + 1).astype(int)
         jobs = [(people.part(slice(a, b)), size, style) for a, b in pairwise(edges)]
         with multiprocessing.get_context("spawn").Pool(len(jobs)) as pool:
-            parts = pool.starmap(_draw, jobs)
+            parts = pool.starmap(draw_people, jobs)
         images, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
     continuous = {name: value.astype(np.float32) for name, value in people.continuous.items()}
     return Faces(images, people.factors, dict(FACTORS), continuous, landmarks, anime.LANDMARKS)
 
 
-def _draw(people: People, size: int, style: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures and landmarks of people."""
+def draw_people(people: People, size: int, style: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures uint8 (people, size, size, 3) and landmarks (people, points, 2) in pixels."""
     images = np.empty((len(people), size, size, 3), np.uint8)
     landmarks = np.empty((len(people), len(anime.LANDMARKS), 2), np.float32)
-    # Twice the picture's size smooths the contours; below 128 the finest lines would get lost.
-    easel = anime.Easel(size * max(2, -(-128 // size)))
+    if style == "portrait":
+        easel = anime.Easel(portrait.canvas_side(size))
+    else:
+        # Twice the picture's size smooths the contours; below 128 the finest lines would get lost.
+        easel = anime.Easel(size * max(2, -(-128 // size)))
     for row in range(len(people)):
         person = people.person(row)
         if style == "portrait":
