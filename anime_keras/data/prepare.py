@@ -128,7 +128,7 @@ def prepare(
                 plan.write_text(json.dumps({"settings": settings}), encoding="utf-8")
             job = _Job(opened, stamps, str(source), settings, work, progress or _silent)
             job.look(looker, workers)
-            job.finish(out, looker)
+            job.finish(out)
         shutil.rmtree(work, ignore_errors=True)
     return Prepared.open(out)
 
@@ -170,7 +170,7 @@ class _Job:
         count(0)
         prepare_work.work(todo, self.source, looker, workers, count)
 
-    def finish(self, out: Path, looker: Looker) -> None:
+    def finish(self, out: Path) -> None:
         """Choose, write all files beside, and move them into their place."""
         settings = self.settings
         choice = prepare_choice.choose(
@@ -198,7 +198,7 @@ class _Job:
             _label_names(self.source),
             self._about(choice),
         )
-        prepare_report.write(new / REPORT, prepared, choice, self.source, looker)
+        prepare_report.write(new / REPORT, prepared, choice, self.source)
         _move(new, out)
 
     def _records(self, pictures: Sequence[Picture], split: str) -> Iterator[Record]:

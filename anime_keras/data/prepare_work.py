@@ -230,8 +230,10 @@ def sharpness(image: np.ndarray) -> float:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     if len(grey) > 64:
         grey = cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA)
-    grey = grey.astype(np.float32)
-    return float(cv2.Laplacian(grey, cv2.CV_32F).std() / max(grey.std(), 1e-6))
+    deviation, edges = (
+        cv2.meanStdDev(image)[1].item() for image in (grey, cv2.Laplacian(grey, cv2.CV_32F))
+    )
+    return edges / max(deviation, 1e-6)
 
 
 # --- chunks ---------------------------------------------------------------------------------------
