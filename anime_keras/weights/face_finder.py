@@ -62,8 +62,7 @@ def draw_scene(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Picture number `index`, its boxes and eyes (faces, 2, 2): a scene, or each fourth a portrait."""
     cv2.setNumThreads(1)
     if index % 4 == 3:
-        people = strange(sample(1, SEED, index), np.random.default_rng((SEED, index)))
-        (image,), marks = rendering.draw_people(people, SIDE, "portrait")
+        (image,), marks = rendering.draw_people(sample(1, SEED, index), SIDE, "portrait")
         boxes = np.concatenate([marks.min(axis=1), marks.max(axis=1)], axis=1)
         return image, boxes, marks[:, [0, 5]]
     scene = scenes.render_scene(SIDE, seed=SEED, index=index, change=strange)
