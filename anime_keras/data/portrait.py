@@ -29,8 +29,17 @@ _SKIN = {
 }
 # The anime's hair, narrowed to a human head.
 _WIG_SCALE = (0.865, 0.905)
+_DYED = ("cloth", "cloth_shade", "navy", "dark", "dark_light", "accent", "accent_light")
 _GRID = 64
 """Side of the coarse grid on which the warp is solved."""
+
+
+def canvas_side(size: int) -> int:
+    """Side of the canvas on which a picture of `size` pixels is taken.
+
+    The baked maps are smooth already, so half as many pixels again are enough to shrink from.
+    """
+    return max(128, 3 * size // 2)
 
 
 def draw(person: SimpleNamespace, easel: Easel) -> tuple[np.ndarray, np.ndarray]:
@@ -109,19 +118,20 @@ class _Sitting(anime.Sheet):
         roll = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
         c, s = math.cos(0.8 * yaw), math.sin(0.8 * yaw)
         turn = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
-        self.lamp = turn @ roll @ lamp
+        # Plain floats: a NumPy scalar would make float64 of every picture it touches.
+        self.lamp = (turn @ roll @ lamp).tolist()
         self.lamps = np.zeros((2, 4))
         self.lamps[:, :3] = self.lamp, turn @ roll @ half
 
     def paint(self, stencil: Stencil, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Paints on the canvas with seams instead of contours."""
         c = self.colors
-        seams = {
-            f"{w}_line": mix(tint(c[w], (0.6, 0.58, 0.6)), c[f"{w}_line"], 0.25)
-            for w in ("cloth", "accent", "hair")
-            if w in c
-        }
-        return paint(self.canvas, stencil, frame, {**c, **seams})
+        if "cloth" in c:
+            muted = {w: mix(c[w], (120, 116, 112), 0.16) for w in _DYED if w in c}
+            seam = mix(muted["cloth_shade"], (70, 66, 70), 0.35)
+            seams = {"cloth_line": seam, "accent_line": tint(muted["accent"], (0.6, 0.58, 0.6))}
+            c = {**c, **muted, **seams, "hair_line": tint(c["hair"], (0.7, 0.68, 0.7))}
+        return paint(self.canvas, stencil, frame, c)
 
     def frame(
         self, pose: Placement, scale: tuple[float, float] = (1, 1), wiggle: bool = False
@@ -224,7 +234,7 @@ class _Sitting(anime.Sheet):
         side = 1 if p.spare[6] < 0.5 else -1
         level = self._level(portrait_hair.RESOLUTION)
         wig = portrait_hair.behind(p.back_hair, side, level)
-        self._take_flat_wig(wig, level, -0.1, 0.80)
+        self._take_flat_wig(wig, level, -0.1, 0.86)
 
     def _take_flat_wig(self, wig: np.ndarray, level: int, depth: float, bright: float) -> None:
         volume = self.person.hair_volume
@@ -243,16 +253,19 @@ class _Sitting(anime.Sheet):
     def _lay_hair(self, crop, image: np.ndarray, bright: float) -> None:
         """Dyes and lights a sampled wig, uint8 (rows, columns, 4), and lays it on the picture."""
         light, shine, facing, cover = cv2.split(image.astype(np.float32) / 255)
-        self._blend(crop, self._lit_hair(light, shine, facing, cover, bright), cover[..., None])
+        color = self._lit_hair(light, shine, facing, cover, bright)
+        self._blend(crop, color, cover[..., None], premultiplied=True)
 
     def _lit_hair(self, light, shine, facing, cover, bright: float) -> np.ndarray:
-        cover = np.maximum(cover, 1e-3)
-        facing = 2 * facing / cover - 1
-        lamp = bright * (0.86 + 0.42 * self.lamp[0] * facing)
-        light = lamp * (0.30 + 1.12 * light / cover)
-        gloss = (0.34 * shine / cover) * lamp * (0.35 + 0.65 * light)
+        """Colour of hair times cover; the four maps are times cover as well."""
+        lamp = bright * ((0.86 - 0.42 * self.lamp[0]) * cover + 0.84 * self.lamp[0] * facing)
+        whole = np.maximum(cover, 1e-3)
+        share = light / whole
+        gloss = 0.34 * (lamp / whole) * shine * (0.46 + 0.73 * share)
+        lamp *= 0.30 + 1.12 * share
         pale = 0.55 * self.hair + 0.45 * np.float32([1.0, 0.97, 0.92])
-        return light[..., None] * self.hair + gloss[..., None] * pale
+        # One product of matrices instead of four passes over three colours.
+        return cv2.transform(cv2.merge((lamp, gloss)), np.column_stack([self.hair, pale]))
 
     def take_body(self) -> None:
         """Neck and clothes, painted flat with the anime's stencils and then lit."""
@@ -324,7 +337,8 @@ class _Sitting(anime.Sheet):
             color += mouth[..., :3] - mouth[..., 3:] * color
         color += (0.85 * ink[..., 3:]) * (self.brow * 0.9 - color)
         color += ink[..., 1:2] * (self.skin * [0.20, 0.13, 0.11] - color)
-        self._take_ears()
+        if p.gender == "masculine" or p.back_hair not in ("bob", "long", "wavy"):
+            self._take_ears()
         self._blend(crop, color, relief[..., 3:])
         self.face = crop, relief[..., 3]
         if p.glasses != "none":
@@ -474,7 +488,8 @@ class _Sitting(anime.Sheet):
         # Tips of the locks fall a little differently on everyone.
         loose = np.clip(y + 0.6, 0, 0.5) ** 2
         for index, pace in enumerate((5.0, 8.0, 13.0)):
-            sway = (p.spare[1 + index] - 0.5) * 0.28 * np.sin(pace * x + 6 * p.spare[4 + index])
+            reach, phase = p.spare[[1 + index, 4 + index]].tolist()
+            sway = (reach - 0.5) * 0.28 * np.sin(pace * x + 6 * phase)
             x = x + loose * sway
         maps = self._maps(crop, x, y, hair, level)
         image = cv2.remap(wig, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

@@ -41,9 +41,9 @@ _OUTLINE = {
 }
 
 # An eye in its own frame: u from the inner corner (-1) to the outer (1), v down.
-_UPPER = [[-1.0, 0.20], [-0.72, -0.40], [-0.22, -0.86], [0.32, -0.88], [0.78, -0.42], [1.0, 0.02]]
+_UPPER = [[-1.0, 0.20], [-0.72, -0.40], [-0.22, -0.78], [0.32, -0.82], [0.78, -0.42], [1.0, 0.02]]
 _LOWER = [[1.0, 0.02], [0.70, 0.42], [0.12, 0.64], [-0.5, 0.52], [-1.0, 0.20]]
-_SHUT = [[-1.0, 0.22], [-0.5, 0.36], [0.1, 0.42], [0.6, 0.30], [1.0, 0.05]]
+_SHUT = [[-1.0, 0.24], [-0.6, 0.30], [-0.2, 0.34], [0.25, 0.32], [0.65, 0.22], [1.0, 0.06]]
 _EYE_SIZE = {"feminine": (0.100, 0.056), "masculine": (0.097, 0.048)}
 
 # Brows: how far the inner end, the middle and the outer end are lowered.
@@ -318,7 +318,7 @@ def _height(x: np.ndarray, y: np.ndarray, gender: str, expression: str) -> np.nd
     # From the wings of the nose round the mouth; laughing deepens it.
     fold = bezier([[0.085, tip + 0.01], [0.135, mouth - 0.08], [0.185, mouth + 0.03]], 15)
     groove = _line(fold, 0.010 * _taper(15), 0.010)
-    return height - (0.007 + 0.022 * joy) * (groove + groove[:, ::-1])
+    return height - (0.005 + 0.015 * joy) * (groove + groove[:, ::-1])
 
 
 def _lips(gender: str, expression: str) -> SimpleNamespace:
@@ -409,9 +409,10 @@ def _eyes(gender: str, expression: str, shut: bool) -> SimpleNamespace:
         lash[-3:] += np.array([[0.002, -0.001], [0.006, -0.003], [0.013, -0.009]])
     lines = _both_lines(lash, (0.0080 if feminine else 0.0052) * bold, 0.0016)
     if feminine:
+        rise = -0.016 if shut else 0.021
         for at, out in ((29, 0.018), (26, 0.013), (23, 0.008), (19, 0.003)):
             hair = bezier(
-                [upper[at], upper[at] + [out, -0.006], upper[at] + [1.5 * out, -0.021]], 6
+                [upper[at], upper[at] + [out, -0.3 * rise], upper[at] + [1.5 * out, -rise]], 6
             )
             lines = np.maximum(lines, 0.8 * _both_lines(hair, 0.0028 * np.linspace(1, 0, 6)))
     rim = _both_lines(lower, 0.0030 * _taper(len(lower)), 0.0022)
@@ -425,9 +426,9 @@ def _eyes(gender: str, expression: str, shut: bool) -> SimpleNamespace:
 def _brow_hairs(gender: str, expression: str) -> np.ndarray:
     """Cover of the brows: short hairs that lean outwards over a soft ground."""
     middle = spline(_brow(gender, expression), 10, closed=False)
-    thick = 0.0190 if gender == "masculine" else 0.0145
+    thick = 0.0225 if gender == "masculine" else 0.0175
     profile = np.interp(np.linspace(0, 1, len(middle)), [0, 0.15, 0.55, 1], [0.6, 1, 0.85, 0.15])
-    ground = 0.62 * _both_lines(middle, thick * profile, 0.006)
+    ground = 0.80 * _both_lines(middle, thick * profile, 0.007)
     random = np.random.Generator(np.random.Philox(3))
     hairs = []
     for along in np.linspace(0, len(middle) - 1.01, 34):

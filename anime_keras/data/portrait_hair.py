@@ -77,11 +77,14 @@ class _Wig:
         places = places[np.argsort(-np.abs(places))]
         clump = random.uniform(0, 2 * np.pi, 3)
         for place in places:
-            stray = loose * random.normal(0, [0.018, 0.014]) * (t[:, None] ** 2)
+            stray = loose * random.normal(0, [0.013, 0.010]) * (t[:, None] ** 2)
             strand = spine.copy()
-            strand[:, :2] += place * half[:, None] * across + stray
+            # Towards the tips strands stick together in wisps.
+            wisp = np.round(2.2 * place) / 2.2
+            at = place + (wisp - place) * 0.85 * t**3
+            strand[:, :2] += (at * half)[:, None] * across + stray
             strand[:, :2] += 0.004 * np.sin(9 * t + 6 * random.random())[:, None] * across
-            last = int(np.ceil(len(spine) * random.uniform(0.80, 1.0)))
+            last = int(np.ceil(len(spine) * random.uniform(0.74, 1.0)))
             dot = along @ _HALF + random.normal(0, 0.10)
             shine = np.clip(1 - dot**2, 0, 1) ** 14
             light = 0.13 * np.sin(place * np.array([5.0, 9.0, 14.0]) + clump).sum()
@@ -179,7 +182,7 @@ def behind(style: str, side: int, level: int) -> np.ndarray:
         line[:, 0] *= v
         line[-1, 1] = deep + wig.random.normal(0, 0.03)
         spine = spline(line, 4, closed=False)
-        wig.comb(spine, np.full(len(spine), 0.03), 7, 0.50, loose=0.8, ground=False)
+        wig.comb(spine, np.full(len(spine), 0.03), 7, 0.56, loose=0.8, ground=False)
     wig.locks(
         anime_hair._both(ends), np.multiply(0.8, width * 2), anime_hair._POINTED, 60, lightness=0.48
     )

@@ -157,12 +157,13 @@ def develop(picture: np.ndarray, person: SimpleNamespace, size: int) -> np.ndarr
     photo *= _vignette(size)
     np.clip(photo, 0, 1.15, out=photo)
     # Highlights roll off, shadows are lifted a little.
-    warm = 0.05 * (person.spare[38] - 0.5)
+    balance, noise = person.spare[38:].tolist()
+    warm = 0.05 * (balance - 0.5)
     photo = 0.022 + photo * (1.05 - 0.10 * photo * photo) * np.float32([1 + warm, 1, 1 - warm])
     key = person.spare[:2].view(np.uint64)
     random = np.random.Generator(np.random.Philox(key=key))
     grain = random.standard_normal((size, size, 1), np.float32) * np.float32(1.6)
     tint = random.standard_normal(((size + 1) // 2, (size + 1) // 2, 3), np.float32)
     grain = grain + cv2.resize(tint, (size, size), interpolation=cv2.INTER_LINEAR) * 1.2
-    strength = 1.0 + 0.8 * person.spare[39]
+    strength = 1.0 + 0.8 * noise
     return np.clip(photo * 255 + strength * grain + 0.5, 0, 255).astype(np.uint8)
