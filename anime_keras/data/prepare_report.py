@@ -18,6 +18,14 @@ from anime_keras.data.records import Prepared, replacing
 from anime_keras.data.sources import Item, Source
 
 KEPT, REJECTED, PAIRS, ALIGNED, WORDS = 40, 20, 35, 20, 24  # at most so many are shown
+_HEADINGS = {
+    "open": "Not readable",
+    "exact duplicate": "Exact duplicates",
+    "find faces": "Without a face",
+    "size": "Too small",
+    "blank": "Blank",
+    "blurred": "Blurred",
+}
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title>
@@ -180,13 +188,8 @@ def _rejected(step: str, choice: Choice, source: Source) -> str:
         image = _original(source, one.item, one.face)
         return _figure(image, one.name, one.reason.text)
 
-    return _section(
-        f"Left out to {STEPS[step]}: {len(chosen):,}"
-        if step not in ("open", "find faces")
-        else {"open": "Not readable", "find faces": "Without a face"}[step] + f": {len(chosen):,}",
-        "",
-        (show(one) for one in _sample(chosen, REJECTED)),
-    )
+    title = f"{_HEADINGS[step]}: {len(chosen):,}"
+    return _section(title, "", map(show, _sample(chosen, REJECTED)))
 
 
 def _splits(prepared: Prepared) -> str:
