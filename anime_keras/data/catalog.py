@@ -7,9 +7,9 @@ public code reports; a licence that was not found is said to be not stated, and 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from anime_keras.data.layouts import LAYOUTS, PICTURES
+from anime_keras.data.layouts import LAYOUTS
 
 _UNSTATED = "not stated by its publisher"
 
@@ -148,27 +148,23 @@ _CARDS = (
 CATALOG: dict[str, Card] = {card.name: card for card in _CARDS}
 
 
-def detect(source: str, names: Sequence[str], layout: str) -> Card | None:
+def detect(source: str, pictures: Sequence[str], others: Sequence[str], layout: str) -> Card | None:
     """The collection that a source seems to be; a guess by its layout and the names in it.
 
     Args:
         source: the source's own name.
-        names: of all files in it.
+        pictures: names of its pictures.
+        others: names of the files beside them.
         layout: what `layouts` found.
     """
-    pictures, others = [], []
-    for name in names:
-        is_picture = PurePosixPath(name).suffix.lower() in PICTURES
-        (pictures if is_picture else others).append(f"{source}/{name}")
     for card in _CARDS:
         if card.layout != layout:
             continue
         if card.files is None:
             return card
         known = re.compile(card.files)
-        if any(map(known.fullmatch, others)):
-            return card
-        if sum(bool(known.fullmatch(name)) for name in pictures) > 0.9 * len(pictures):
+        fitting = sum(bool(known.fullmatch(f"{source}/{name}")) for name in pictures)
+        if fitting > 0.9 * len(pictures) or any(known.fullmatch(f"{source}/{n}") for n in others):
             return card
     return None
 

@@ -148,7 +148,7 @@ class _Index:
 
 
 def text_lines(files: Any, name: str) -> Iterator[str]:
-    """The lines of a text file, without their ends.
+    """The lines of a text file, each with "\\n" at its end.
 
     Raises:
         ValueError: it is not UTF-8.
@@ -156,12 +156,13 @@ def text_lines(files: Any, name: str) -> Iterator[str]:
     with files.open(name) as file:
         for number, line in enumerate(file, 1):
             try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
                 raise ValueError(
                     f"{name}, line {number} is not UTF-8. Save the file as UTF-8 (in Excel: "
                     "CSV UTF-8), and try again."
                 ) from None
+            yield text.rstrip("\r\n") + "\n"
 
 
 def table(files: Any, name: str) -> Iterator[Row]:

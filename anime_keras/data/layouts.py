@@ -130,8 +130,9 @@ def _read_tags(files: Any, pictures: Sequence[str]) -> Annotation:
 def _tag_rows(files: Any) -> Iterator[Row]:
     for name in _named(files, "tags.csv", "tags_clean.csv"):
         for number, line in enumerate(text_lines(files, name), 1):
+            line = line.strip()
             key, comma, tags = line.partition(",")
-            if not line.strip() or (number == 1 and key.strip().lower() == "id"):
+            if not line or (number == 1 and key.strip().lower() == "id"):
                 continue
             if not comma or not key.strip():
                 raise ValueError(
@@ -141,7 +142,7 @@ def _tag_rows(files: Any) -> Iterator[Row]:
             if "\t" in tags or ":" in tags:
                 words = read_tags(tag.rpartition(":")[0] for tag in tags.split("\t"))
             else:
-                words = read_tags(re.findall(r"\S+\s+(?:hair|eyes)", tags))
+                words = read_tags(re.findall(r"\S+ (?:hair|eyes)", tags.lower()))
             yield Row(name, number, key.strip(), words)
 
 

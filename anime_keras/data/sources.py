@@ -137,8 +137,9 @@ def open_source(source: str | Path, layout: str | None = None) -> Source:
             raise ValueError(_no_pictures(path, files.names))
         found = layouts.annotate(files, pictures, layout)
         items = [_item(picture, found.words.get(picture, {})) for picture in found.pictures]
-        warnings = [*found.warnings, *_passed_over(files.names)]
-        card = card or catalog.detect(name, files.names, found.layout)
+        others = [file for file in files.names if _suffix(file) not in layouts.PICTURES]
+        warnings = [*found.warnings, *_passed_over(others)]
+        card = card or catalog.detect(name, found.pictures, others, found.layout)
         return Source(name, files, items, found.layout, warnings, card)
     except BaseException:
         files.close()
@@ -156,10 +157,12 @@ def _item(name: str, words: dict[str, str]) -> Item:
 def _passed_over(names: Sequence[str]) -> list[str]:
     """A warning where files are neither pictures nor what usually lies beside them."""
     beside = (".csv", ".txt", ".md", ".json", ".jsonl", ".npz", ".html")
-    other = [n for n in names if _suffix(n) not in layouts.PICTURES and _suffix(n) not in beside]
+    other = [name for name in names if _suffix(name) not in beside]
     if not other:
         return []
-    return [f"{len(other)} files are not called like pictures and were passed over: {other[0]} …"]
+    return [
+        f"{len(other)} files are not called like pictures and were passed over, such as {other[0]}."
+    ]
 
 
 def _suffix(name: str) -> str:
