@@ -1,7 +1,7 @@
 """The public collections that this kit knows: where they are from, what they allow, how they lie.
 
 Every card has its longer sister in datasets/NAME/README.md. Counts are the publishers' or those that
-public code reports; a licence that was not found is said to be not stated, and is not guessed.
+public code reports. A licence that we have not read is said to be unknown, and is not guessed.
 """
 
 import re
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from anime_keras.data.layouts import LAYOUTS
 
-_UNSTATED = "not stated by its publisher"
+_UNKNOWN = "unknown to us: read its page before you use it"
+_EDUCATION = "unknown to us; the collection that it grew from asks for educational use only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ _CARDS = (
         name="animefacedataset",
         title="Anime Face Dataset",
         url="https://www.kaggle.com/datasets/splcher/animefacedataset",
-        licence=f"{_UNSTATED} of the pictures; the collection it grew from asks for educational use",
+        licence=_EDUCATION,
         consent=_DRAWN_BY_OTHERS,
         layout="folder",
-        size="about 25 to 220, most near 90; not square to the pixel",
+        size="mostly 90 to 120, some far from it",
         pictures=63_632,
         how="Download it from Kaggle, with an account there.",
         address="kaggle:splcher/animefacedataset",
@@ -77,7 +78,7 @@ _CARDS = (
         name="anime-faces",
         title="Anime Faces",
         url="https://www.kaggle.com/datasets/soumikrakshit/anime-faces",
-        licence=f"{_UNSTATED} of the pictures; the collection it is from asks for educational use",
+        licence=_EDUCATION,
         consent=_DRAWN_BY_OTHERS,
         layout="folder",
         size="64x64",
@@ -90,7 +91,7 @@ _CARDS = (
         name="selfie2anime",
         title="selfie2anime",
         url="https://www.kaggle.com/datasets/arnaud58/selfie2anime",
-        licence=_UNSTATED,
+        licence=_UNKNOWN,
         consent="Selfies of people and drawings of artists, who were not asked.",
         layout="two-domains",
         size="256x256",
@@ -103,7 +104,7 @@ _CARDS = (
         name="ntu-tagged",
         title="Tagged anime faces of a course at National Taiwan University",
         url="https://github.com/m516825/Conditional-GAN",
-        licence=_UNSTATED,
+        licence=_UNKNOWN,
         consent=_DRAWN_BY_OTHERS,
         layout="ntu-tagged",
         size="96x96",
@@ -114,7 +115,7 @@ _CARDS = (
         name="danbooru",
         title="Danbooru20xx",
         url="https://gwern.net/danbooru2021",
-        licence=f"{_UNSTATED} of the pictures, each of which is its artist's",
+        licence="none for the pictures, each of which is its artist's",
         consent=_DRAWN_BY_OTHERS,
         layout="danbooru",
         size="512x512, or as they were posted",
@@ -136,7 +137,7 @@ _CARDS = (
         name="utkface",
         title="UTKFace, faces with age, gender and race",
         url="https://susanqq.github.io/UTKFace/",
-        licence="non-commercial research only, says its page (from memory: read it there)",
+        licence="non-commercial research only, as far as we know: read its page",
         consent="Photos from the web, of children too; nobody was asked.",
         layout="utkface",
         size="200x200 (aligned and cropped)",
