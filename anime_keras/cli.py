@@ -167,11 +167,8 @@ def data_prepare(
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         tasks: dict[str, Any] = {}
-        first = None
 
         def progress(what: str, done: int, total: int) -> None:
-            nonlocal first
-            first = first or (what, done, total)
             if what not in tasks:
                 for task in tasks.values():
                     bar.update(task, visible=False)
@@ -202,7 +199,7 @@ def data_prepare(
         except (ValueError, OSError, RuntimeError) as error:
             bar.stop()
             _fail(str(error))
-    if first is None:
+    if not tasks:
         console.print(f"Nothing to do: {_path(out)} holds these pictures already.")
     for text in prepared.manifest["source"]["warnings"]:
         console.print(f"[yellow]Mind:[/] {escape(text)}")
