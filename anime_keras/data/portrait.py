@@ -21,9 +21,9 @@ from anime_keras.data.anime import Easel, Placement
 from anime_keras.data.stencils import UNITS, Stencil, mix, paint, tint
 
 _SKIN = {
-    "porcelain": (244, 212, 197),
-    "fair": (229, 187, 164),
-    "tan": (203, 153, 120),
+    "porcelain": (236, 203, 188),
+    "fair": (222, 180, 156),
+    "tan": (198, 148, 115),
     "brown": (152, 104, 78),
     "dark": (103, 69, 54),
 }
@@ -86,7 +86,7 @@ class _Sitting(anime.Sheet):
         self.back = np.linalg.inv(self.axes)
         unit = 1.3 * self.unit * UNITS
         x = self.middle[0] * UNITS
-        y = head.origin[1] - 0.22 * self.unit * UNITS
+        y = head.origin[1] - 0.31 * self.unit * UNITS
         self.body = Placement(
             x, y, unit, 0.25 * math.radians(person.roll), 0.5 * self.turn, 0, 0.009 * unit
         )
@@ -100,7 +100,7 @@ class _Sitting(anime.Sheet):
         gray = sum(drawn["hair"]) / 3
         hair = tint(mix(drawn["hair"], (gray, gray, gray), 0.10), (0.93, 0.90, 0.88))
         self.skin, self.hair = np.float32(skin) / 255, np.float32(hair) / 255
-        self.eye = np.float32(mix(drawn["iris"], (90, 80, 72), 0.12)) / 255
+        self.eye = 0.92 * np.float32(mix(drawn["iris"], (90, 80, 72), 0.16)) / 255
         self.brow = 0.55 * self.hair * 0.8 + 0.55 * 0.2 * np.float32([0.35, 0.25, 0.2])
         if self.person.hair_color in ("white", "blonde", "gray"):
             self.brow *= 1.25
@@ -110,7 +110,7 @@ class _Sitting(anime.Sheet):
     def _aim_lamp(self, yaw: float, pitch: float) -> None:
         """Turns lamp and half vector into the head, whose plates were baked from the front."""
         p = self.person
-        lamp = np.array([0.62 * p.light + 0.22 * np.sign(p.light), -0.48, 0.95])
+        lamp = np.array([0.75 * p.light + 0.25 * np.sign(p.light), -0.50, 0.90])
         lamp /= np.linalg.norm(lamp)
         half = lamp + [0, 0, 1]
         half /= np.linalg.norm(half)
@@ -261,7 +261,7 @@ class _Sitting(anime.Sheet):
         lamp = bright * ((0.86 - 0.42 * self.lamp[0]) * cover + 0.84 * self.lamp[0] * facing)
         whole = np.maximum(cover, 1e-3)
         share = light / whole
-        gloss = 0.34 * (lamp / whole) * shine * (0.46 + 0.73 * share)
+        gloss = 0.46 * (lamp / whole) * shine * (0.46 + 0.73 * share)
         lamp *= 0.30 + 1.12 * share
         pale = 0.55 * self.hair + 0.45 * np.float32([1.0, 0.97, 0.92])
         # One product of matrices instead of four passes over three colours.
@@ -277,7 +277,7 @@ class _Sitting(anime.Sheet):
         py = np.arange(self.side)[:, None] - body.origin[1] / UNITS
         x = (a * px + b * py).astype(np.float32)
         # The neck is a narrow cylinder, the shoulders a wide one.
-        neck = np.clip((0.98 - np.float32(py / self.unit)) / 0.1, 0, 1)
+        neck = np.clip((1.16 - np.float32(py / self.unit)) / 0.1, 0, 1)
         facing = np.clip(x / (0.75 - 0.5 * neck), -1, 1)
         cosine = facing * self.lamp[0] + np.sqrt(1.05 - facing * facing) * 0.80 + 0.1
         color *= _daylight()[_steps(cosine)]

@@ -25,25 +25,23 @@ _HALF = np.array([0.0, -0.50, 0.87])
 
 
 class _Wig:
-    """A picture to paint strands on.
+    """A picture to paint strands on, twice as large as the wig and not smoothed.
 
     Attributes:
         image: uint8 (rows, columns, 4): lightness, shine, facing (128 is the viewer), cover.
     """
 
     def __init__(self, seed: int) -> None:
-        rows, columns = round(HEIGHT * RESOLUTION), round(WIDTH * RESOLUTION)
+        self.scale = 2 * RESOLUTION
+        rows, columns = round(HEIGHT * self.scale), round(WIDTH * self.scale)
         self.image = np.zeros((rows, columns, 4), np.uint8)
         self.random = np.random.Generator(np.random.Philox(seed))
 
-    def pixels(self, points: np.ndarray) -> np.ndarray:
-        flat = ((points[:, :2] - [LEFT, TOP]) * RESOLUTION - 0.5) * UNITS
-        return np.round(flat).astype(np.int32)
-
     def ground(self, outline: np.ndarray, lightness: float) -> None:
         """Fills an outline (n, 2 or 3) with hair that lies deep."""
+        points = ((np.asarray(outline)[:, :2] - [LEFT, TOP]) * self.scale - 0.5) * UNITS
         color = (255 * lightness, 0, 128, 255)
-        cv2.fillPoly(self.image, [self.pixels(np.asarray(outline))], color, cv2.LINE_AA, SHIFT)
+        cv2.fillPoly(self.image, [np.round(points).astype(np.int32)], color, cv2.LINE_8, SHIFT)
 
     def comb(
         self,
@@ -53,6 +51,7 @@ class _Wig:
         lightness: float = 0.62,
         loose: float = 1.0,
         ground: bool = True,
+        ragged: float = 0.26,
     ) -> None:
         """Paints a lock.
 
@@ -63,6 +62,7 @@ class _Wig:
             lightness: Of its usual strand, from 0 to 1.
             loose: How far the tips stray.
             ground: Whether the lock is filled first, so that nothing shows through.
+            ragged: How much shorter a strand may be.
         """
         random = self.random
         along = np.gradient(spine, axis=0)
@@ -72,40 +72,48 @@ class _Wig:
         if ground:
             inner, low = (0.86 * half[:, None] * across)[4:], spine[4:, :2]
             self.ground(np.concatenate([low + inner, (low - inner)[::-1]]), 0.66 * lightness)
-        places = random.uniform(-1, 1, count)
+        place = random.uniform(-1, 1, (count, 1))
         # The outermost first: the middle of a lock lies on top.
-        places = places[np.argsort(-np.abs(places))]
-        clump = random.uniform(0, 2 * np.pi, 3)
-        for place in places:
-            stray = loose * random.normal(0, [0.013, 0.010]) * (t[:, None] ** 2)
-            strand = spine.copy()
-            # Towards the tips strands stick together in wisps.
-            wisp = np.round(2.2 * place) / 2.2
-            at = place + (wisp - place) * 0.85 * t**3
-            strand[:, :2] += (at * half)[:, None] * across + stray
-            strand[:, :2] += 0.004 * np.sin(9 * t + 6 * random.random())[:, None] * across
-            last = int(np.ceil(len(spine) * random.uniform(0.74, 1.0)))
-            dot = along @ _HALF + random.normal(0, 0.10)
-            shine = np.clip(1 - dot**2, 0, 1) ** 14
-            light = 0.13 * np.sin(place * np.array([5.0, 9.0, 14.0]) + clump).sum()
-            light = lightness * (1 + light + 0.10 * random.normal() - 0.34 * place**2)
-            light = np.clip(light * (0.86 + 0.20 * np.sin(np.pi * t)), 0.1, 1)
-            facing = np.clip(0.75 * strand[:, 0] / 0.62 + 0.45 * place * across[:, 0], -1, 1)
-            self._paint(strand[:last], light, shine, facing)
+        place = place[np.argsort(-np.abs(place[:, 0]))]
+        # Towards the tips strands stick together in wisps; a few fly away.
+        wisp = np.round(2.6 * place) / 2.6
+        at = place + (wisp - place) * 0.6 * t**3
+        stray = loose * random.normal(0, [0.013, 0.010], (count, 2))
+        stray *= 1 + 2.5 * (random.random((count, 1)) < 0.06)
+        wave = 0.004 * np.sin(9 * t + 6 * random.random((count, 1)))
+        strand = spine[:, :2] + (at * half + wave)[..., None] * across
+        strand += (t**2)[:, None] * stray[:, None]
 
-    def _paint(
-        self, strand: np.ndarray, light: np.ndarray, shine: np.ndarray, facing: np.ndarray
-    ) -> None:
-        points = self.pixels(strand).tolist()
-        colors = np.stack(
-            [255 * light, 255 * shine, 128 + 127 * facing, np.full_like(light, 255)], axis=1
-        ).tolist()
-        for index in range(len(points) - 1):
-            thick = 2 if index < len(points) - 4 else 1
-            cv2.line(
-                self.image, points[index], points[index + 1], colors[index], thick,
-                cv2.LINE_AA, SHIFT,
-            )  # fmt: skip
+        # A strand's own tilt moves its highlight, so that the band of shine is broken up.
+        dot = along @ _HALF + random.normal(0, 0.10, (count, 1))
+        shine = np.clip(1 - dot**2, 0, 1) ** 18
+        clump = np.sin(place * [6.0, 13.0, 27.0] + random.uniform(0, 2 * np.pi, 3)).sum(axis=1)
+        light = 1 + 0.10 * clump[:, None] + 0.12 * random.normal(size=(count, 1)) - 0.22 * place**2
+        light = np.clip(lightness * light * (0.84 + 0.22 * np.sin(np.pi * t)), 0.1, 1)
+        facing = np.clip(0.75 * strand[..., 0] / 0.62 + 0.35 * at * across[:, 0], -1, 1)
+        maps = [255 * light, 255 * shine, 128 + 127 * facing, np.full_like(light, 255)]
+        self._paint(strand, np.stack(maps, axis=-1), random.uniform(1 - ragged, 1, (count, 1)))
+
+    def _paint(self, strands: np.ndarray, colors: np.ndarray, ends: np.ndarray) -> None:
+        """Paints strands (n, m, 2) with colours (n, m, 4) up to a part `ends` (n, 1) of each."""
+        count, knots = strands.shape[:2]
+        length = np.linalg.norm(np.diff(strands, axis=1), axis=2).sum(axis=1).max()
+        steps = int(1.2 * self.scale * length) + 2
+        t = np.linspace(0, 1, steps) * ends * (knots - 1.001)
+        row, knot = np.arange(count)[:, None], t.astype(int)
+        part = np.float32(t - knot)[..., None]
+        both = np.concatenate([strands, colors], axis=2).astype(np.float32)
+        points = both[row, knot] * (1 - part) + both[row, knot + 1] * part
+        pixel = ((points[..., :2] - np.float32([LEFT, TOP])) * self.scale).astype(np.int32)
+        # Two pixels wide and one at the tip. Later strands lie on earlier ones.
+        x = pixel[..., :1] + np.array([0, 1, 0, 1])
+        y = pixel[..., 1:] + np.array([0, 0, 1, 1])
+        rows, columns = self.image.shape[:2]
+        seen = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
+        seen[:, int(0.7 * steps) :, 1:] = False
+        packed = points[..., 2:].astype(np.uint8).view(np.uint32)
+        flat = self.image.view(np.uint32).reshape(-1)
+        flat[(y * columns + x)[seen]] = np.broadcast_to(packed, x.shape)[seen]
 
     def locks(
         self, table: np.ndarray, width: list[float], profile: np.ndarray, count: int, **how: float
@@ -118,7 +126,7 @@ class _Wig:
 
     def finish(self, level: int) -> np.ndarray:
         """The wig, halved `level` times: uint8 (rows, columns, 4), all times cover."""
-        return halved(cv2.GaussianBlur(self.image, (0, 0), 0.7), level)
+        return halved(self.image, level + 1)
 
 
 @cache
@@ -126,24 +134,24 @@ def front(fringe: str, sides: str, level: int) -> np.ndarray:
     """Hair on the skull, side locks and fringe."""
     wig = _Wig(11)
     cap = anime_hair._cap_outline()
-    wig.ground(cap, 0.34)
+    wig.ground(0.985 * cap, 0.44)
     part = {"swept right": -0.22, "swept left": 0.22}.get(fringe, 0.0)
-    _comb_crown(wig, part, fringe == "swept back")
+    _comb_crown(wig, part)
     table, width = np.array(anime_hair._SIDES[sides]), np.array(anime_hair._SIDE_WIDTH[:2])
     if sides == "short":
         # Real short hair leaves the ears free.
         table = table * [0.98, 0.72, 1.0] - [0.0, 0.12, 0.0]
     for mirror in (1, -1):
-        wig.locks(table * [mirror, 1, 1], 0.8 * width, anime_hair._BLUNT, 34, lightness=0.56)
+        wig.locks(table * [mirror, 1, 1], 0.8 * width, anime_hair._BLUNT, 60, lightness=0.56)
     table, width, profile = anime_hair._FRINGES[fringe]
-    wig.locks(table, 1.0 * np.array(width), profile, 46, lightness=0.64)
+    wig.locks(table, 1.0 * np.array(width), profile, 80, lightness=0.64)
     return wig.finish(level)
 
 
-def _comb_crown(wig: _Wig, part: float, back: bool) -> None:
+def _comb_crown(wig: _Wig, part: float) -> None:
     """Strands from the crown over the skull."""
     for v in wig.random.permutation(np.linspace(-0.61, 0.61, 150)):
-        rim = -0.47 + 0.9 * v * v + (0.0 if abs(v) > 0.35 else 0.05 * wig.random.normal() * ~back)
+        rim = -0.47 + 0.9 * v * v + 0.012 * wig.random.normal()
         spine = bezier(
             [
                 [part + 0.15 * v, -0.895 + 0.06 * v * v, -0.02],
@@ -152,7 +160,7 @@ def _comb_crown(wig: _Wig, part: float, back: bool) -> None:
             ],
             17,
         )
-        wig.comb(spine, np.full(17, 0.022), 5, 0.60, loose=0.4, ground=False)
+        wig.comb(spine, np.full(17, 0.022), 8, 0.60, loose=0.4, ground=False, ragged=0.06)
 
 
 @cache
@@ -161,20 +169,20 @@ def behind(style: str, side: int, level: int) -> np.ndarray:
     wig = _Wig(12)
     if style == "twin tails":
         table = anime_hair._both(anime_hair._TAIL)
-        wig.locks(table, anime_hair._TAIL_WIDTH * 2, anime_hair._POINTED, 90, loose=2)
+        wig.locks(table, anime_hair._TAIL_WIDTH * 2, anime_hair._POINTED, 150, loose=2)
     elif style == "ponytail":
         table = np.array(anime_hair._PONYTAIL) * [side, 1, 1]
-        wig.locks(table, anime_hair._PONYTAIL_WIDTH, anime_hair._POINTED, 90, loose=2)
+        wig.locks(table, anime_hair._PONYTAIL_WIDTH, anime_hair._POINTED, 150, loose=2)
     elif style == "buns":
         for x in (-0.50, 0.50):
             _comb_bun(wig, x)
     elif style == "spiky":
         table = [anime_hair._spike(angle, 0.93 * r, lean) for angle, r, lean in anime_hair._SPIKES]
-        wig.locks(table, [0.15] * len(table), anime_hair._POINTED, 60, loose=2.5, lightness=0.56)
+        wig.locks(table, [0.15] * len(table), anime_hair._POINTED, 100, loose=2.5, lightness=0.56)
     half, ends, width = anime_hair._BEHIND.get(style, anime_hair._BEHIND["short"])
     half = np.array([(x, y, -0.1) for x, y in half])
     outline = spline(np.concatenate([half, anime_hair._mirror(half[:0:-1])]), 5)
-    wig.ground(outline, 0.28)
+    wig.ground(0.985 * outline, 0.38)
     deep = half[-1][1]
     for v in wig.random.permutation(np.linspace(-0.97, 0.97, 70)):
         # Strands follow the outline, closer to the middle the further in they start.
@@ -182,16 +190,16 @@ def behind(style: str, side: int, level: int) -> np.ndarray:
         line[:, 0] *= v
         line[-1, 1] = deep + wig.random.normal(0, 0.03)
         spine = spline(line, 4, closed=False)
-        wig.comb(spine, np.full(len(spine), 0.03), 7, 0.56, loose=0.8, ground=False)
+        wig.comb(spine, np.full(len(spine), 0.03), 12, 0.56, loose=0.8, ground=False)
     wig.locks(
-        anime_hair._both(ends), np.multiply(0.8, width * 2), anime_hair._POINTED, 60, lightness=0.48
+        anime_hair._both(ends), np.multiply(0.8, width * 2), anime_hair._POINTED, 100, lightness=0.48
     )
     return wig.finish(level)
 
 
 def _comb_bun(wig: _Wig, x: float) -> None:
     y, radius = -0.72, 0.225
-    wig.ground(circle(radius, x, y, 30), 0.34)
+    wig.ground(circle(0.97 * radius, x, y, 30), 0.40)
     for turn in wig.random.permutation(np.linspace(0, 2 * np.pi, 70)):
         t = np.linspace(0, 1, 13)
         away = radius * (1.0 - 0.85 * t)
@@ -199,7 +207,7 @@ def _comb_bun(wig: _Wig, x: float) -> None:
         spine = np.stack(
             [x + away * np.cos(angle), y + away * np.sin(angle), 0.2 * np.sqrt(t) - 0.1], axis=1
         )
-        wig.comb(spine, np.full(13, 0.018), 3, 0.62, loose=0.2, ground=False)
+        wig.comb(spine, np.full(13, 0.018), 6, 0.62, loose=0.2, ground=False)
 
 
 @cache
@@ -212,7 +220,7 @@ def falling(style: str, level: int) -> np.ndarray:
     else:
         table, width = anime_hair._FALLING[style]
         for mirror in (1, -1):
-            wig.locks(np.array(table) * [mirror, 1, 1], width, anime_hair._POINTED, 80, loose=2)
+            wig.locks(np.array(table) * [mirror, 1, 1], width, anime_hair._POINTED, 120, loose=2)
     return wig.finish(level)
 
 
@@ -229,4 +237,4 @@ def _comb_braid(wig: _Wig, side: int) -> None:
             13,
         )
         half = 0.062 * np.sin(np.linspace(0.5, np.pi - 0.3, 13))
-        wig.comb(spine, half, 26, 0.60, loose=0.3)
+        wig.comb(spine, half, 45, 0.60, loose=0.3)
