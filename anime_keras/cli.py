@@ -369,7 +369,8 @@ def _pictures(settings: Any) -> Any:
         prepared = _try(records.Prepared.open, settings.data)
         if prepared.size != settings.size:
             _fail(
-                f"The pictures in {settings.data} are of {prepared.size} px: --size {prepared.size}."
+                f"The pictures in {settings.data} are of {prepared.size} px, not {settings.size}: "
+                f"say --size {prepared.size}."
             )
         images = _try(prepared.pictures, "train")
         if settings.count:

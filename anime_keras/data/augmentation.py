@@ -34,6 +34,7 @@ class Augmentation:
         contrast: distances from the mean of each channel times 1 - this to 1 + this, up to 1.
         saturation: HSV saturation times 1 - this to 1 + this, up to 1; grey stays grey.
         hue: turned by this fraction of the colour circle to either side, up to 0.5; grey stays grey.
+            0.1 makes green of skin and orange of red hair: nothing for those who learn colours.
         cutout: side of a grey square at a random place, as a fraction of the picture's side, up to 1
             (DeVries & Taylor 2017, arXiv:1708.04552; here all of it lies within the picture).
 

@@ -2,16 +2,20 @@
 
 import itertools
 import json
+import zlib
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from typer.testing import CliRunner
 
-from anime_keras import data
+from anime_keras import checkpoints, data, plots, runs
+from anime_keras.cli import app
 from anime_keras.data import records
 from anime_keras.data.pipelines import Batches, batches, normalize
+from anime_keras.data.records import Prepared
 
 AUGMENTATION = {
     "flip": True,
@@ -358,3 +362,50 @@ def test_wrong_requests(tmp_path, images, prepared):
     shard.write_bytes(shard.read_bytes()[:-5])
     with pytest.raises(ValueError, match=f"{shard.name} is damaged"):
         batches(prepared.folder, 4)
+
+
+class TestTraining:
+    """`train dcgan --data FOLDER` where the folder is prepared."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        faces = data.render(20, size=32, seed=2).images
+        entries = [records.Record(image, f"{i}", f"{i:064x}", {}) for i, image in enumerate(faces)]
+        splits = {"train": (16, entries[:16]), "val": (4, entries[16:])}
+        (tmp_path / "faces").mkdir()
+        records.write(tmp_path / "faces", splits, 32, {}, {}, shard_bytes=6 * 32 * 32 * 3)
+        return tmp_path / "faces"
+
+    def train(self, folder, out, *options):
+        start = ["train", "dcgan", "--data", str(folder), "--out", str(out)]
+        tiny = ["--width", "4", "--latent-dim", "8", "--precision", "float32"]
+        short = ["--batch-size", "4", "--epochs", "1"]
+        return CliRunner().invoke(app, [*start, *tiny, *short, *options])
+
+    def test_on_its_training_split(self, folder, tmp_path):
+        result = self.train(folder, tmp_path / "run", "--size", "32", "--flip")
+        assert result.exit_code == 0, result.output
+        assert "Found 16 prepared pictures" in result.output
+        sheet = plots.grid(Prepared.open(folder).images("train"))
+        np.testing.assert_array_equal(plots.load(tmp_path / "run" / "real.png"), sheet)
+        assert checkpoints.available(tmp_path / "run" / "checkpoints")
+
+    def test_only_some(self, folder, tmp_path):
+        result = self.train(folder, tmp_path / "run", "--size", "32", "--count", "9")
+        assert "Found 9 prepared pictures" in result.output, result.output
+
+    def test_of_another_size(self, folder, tmp_path):
+        result = self.train(folder, tmp_path / "run")
+        assert result.exit_code == 1
+        assert "are of 32 px, not 64: say --size 32" in result.output
+        assert not (tmp_path / "run").exists()
+
+    def test_checksum_is_that_of_all_pictures(self, tmp_path):
+        """So a run resumes only on the pictures that it was trained on, in memory or not."""
+        images = np.random.default_rng(0).integers(0, 256, (2500, 4, 4, 3), np.uint8)
+        entries = (records.Record(image, f"{i}", "", {}) for i, image in enumerate(images))
+        prepared = records.write(tmp_path, {"train": (2500, entries)}, 4, {}, {})
+        expected = zlib.crc32(images.tobytes())
+        assert runs._checksum(prepared.pictures("train")) == expected
+        assert runs._checksum(images) == expected
+        assert runs._checksum(images[:, ::-1]) != expected
