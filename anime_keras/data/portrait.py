@@ -128,7 +128,7 @@ class _Sitting(anime.Sheet):
         c = self.colors
         if "cloth" in c:
             muted = {w: mix(c[w], (120, 116, 112), 0.16) for w in _DYED if w in c}
-            seam = mix(muted["cloth_shade"], (70, 66, 70), 0.35)
+            seam = mix(muted["cloth_shade"], (96, 92, 98), 0.6)
             seams = {"cloth_line": seam, "accent_line": tint(muted["accent"], (0.6, 0.58, 0.6))}
             c = {**c, **muted, **seams, "hair_line": tint(c["hair"], (0.7, 0.68, 0.7))}
         return paint(self.canvas, stencil, frame, c)
@@ -234,7 +234,7 @@ class _Sitting(anime.Sheet):
         side = 1 if p.spare[6] < 0.5 else -1
         level = self._level(portrait_hair.RESOLUTION)
         wig = portrait_hair.behind(p.back_hair, side, level)
-        self._take_flat_wig(wig, level, -0.1, 0.86)
+        self._take_flat_wig(wig, level, -0.1, 0.92)
 
     def _take_flat_wig(self, wig: np.ndarray, level: int, depth: float, bright: float) -> None:
         volume = self.person.hair_volume

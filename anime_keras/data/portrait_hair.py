@@ -71,7 +71,7 @@ class _Wig:
         t = np.linspace(0, 1, len(spine))
         if ground:
             inner, low = (0.86 * half[:, None] * across)[4:], spine[4:, :2]
-            self.ground(np.concatenate([low + inner, (low - inner)[::-1]]), 0.66 * lightness)
+            self.ground(np.concatenate([low + inner, (low - inner)[::-1]]), 0.75 * lightness)
         place = random.uniform(-1, 1, (count, 1))
         # The outermost first: the middle of a lock lies on top.
         place = place[np.argsort(-np.abs(place[:, 0]))]
@@ -89,7 +89,8 @@ class _Wig:
         shine = np.clip(1 - dot**2, 0, 1) ** 18
         clump = np.sin(place * [6.0, 13.0, 27.0] + random.uniform(0, 2 * np.pi, 3)).sum(axis=1)
         light = 1 + 0.10 * clump[:, None] + 0.12 * random.normal(size=(count, 1)) - 0.22 * place**2
-        light = np.clip(lightness * light * (0.84 + 0.22 * np.sin(np.pi * t)), 0.1, 1)
+        light = np.clip(light, 0.55, 1.5) * (0.84 + 0.22 * np.sin(np.pi * t))
+        light = np.clip(lightness * light, 0, 1)
         facing = np.clip(0.75 * strand[..., 0] / 0.62 + 0.35 * at * across[:, 0], -1, 1)
         maps = [255 * light, 255 * shine, 128 + 127 * facing, np.full_like(light, 255)]
         self._paint(strand, np.stack(maps, axis=-1), random.uniform(1 - ragged, 1, (count, 1)))
@@ -98,7 +99,7 @@ class _Wig:
         """Paints strands (n, m, 2) with colours (n, m, 4) up to a part `ends` (n, 1) of each."""
         count, knots = strands.shape[:2]
         length = np.linalg.norm(np.diff(strands, axis=1), axis=2).sum(axis=1).max()
-        steps = int(1.2 * self.scale * length) + 2
+        steps = int(0.75 * self.scale * length) + 2
         t = np.linspace(0, 1, steps) * ends * (knots - 1.001)
         row, knot = np.arange(count)[:, None], t.astype(int)
         part = np.float32(t - knot)[..., None]
@@ -110,7 +111,7 @@ class _Wig:
         y = pixel[..., 1:] + np.array([0, 0, 1, 1])
         rows, columns = self.image.shape[:2]
         seen = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
-        seen[:, int(0.7 * steps) :, 1:] = False
+        seen[:, int(0.8 * steps) :, 2:] = False
         packed = points[..., 2:].astype(np.uint8).view(np.uint32)
         flat = self.image.view(np.uint32).reshape(-1)
         flat[(y * columns + x)[seen]] = np.broadcast_to(packed, x.shape)[seen]
@@ -126,7 +127,7 @@ class _Wig:
 
     def finish(self, level: int) -> np.ndarray:
         """The wig, halved `level` times: uint8 (rows, columns, 4), all times cover."""
-        return halved(self.image, level + 1)
+        return halved(cv2.GaussianBlur(self.image, (0, 0), 0.9), level + 1)
 
 
 @cache
@@ -178,7 +179,8 @@ def behind(style: str, side: int, level: int) -> np.ndarray:
             _comb_bun(wig, x)
     elif style == "spiky":
         table = [anime_hair._spike(angle, 0.93 * r, lean) for angle, r, lean in anime_hair._SPIKES]
-        wig.locks(table, [0.15] * len(table), anime_hair._POINTED, 100, loose=2.5, lightness=0.56)
+        how = {"loose": 3.0, "lightness": 0.58, "ground": False, "ragged": 0.45}
+        wig.locks(table, [0.15] * len(table), anime_hair._POINTED, 240, **how)
     half, ends, width = anime_hair._BEHIND.get(style, anime_hair._BEHIND["short"])
     half = np.array([(x, y, -0.1) for x, y in half])
     outline = spline(np.concatenate([half, anime_hair._mirror(half[:0:-1])]), 5)
@@ -190,9 +192,9 @@ def behind(style: str, side: int, level: int) -> np.ndarray:
         line[:, 0] *= v
         line[-1, 1] = deep + wig.random.normal(0, 0.03)
         spine = spline(line, 4, closed=False)
-        wig.comb(spine, np.full(len(spine), 0.03), 12, 0.56, loose=0.8, ground=False)
+        wig.comb(spine, np.full(len(spine), 0.03), 12, 0.60, loose=0.8, ground=False)
     wig.locks(
-        anime_hair._both(ends), np.multiply(0.8, width * 2), anime_hair._POINTED, 100, lightness=0.48
+        anime_hair._both(ends), np.multiply(0.8, width * 2), anime_hair._POINTED, 100, lightness=0.52
     )
     return wig.finish(level)
 
