@@ -36,8 +36,7 @@ _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zip
 
 def is_visible(name: str) -> bool:
     """Whether no part of a relative path is hidden or put there by an operating system."""
-    parts = PurePosixPath(name).parts
-    return not any(part.startswith(".") or part.lower() in _CLUTTER for part in parts)
+    return not any(part.startswith(".") or part.lower() in _CLUTTER for part in name.split("/"))
 
 
 class Folder:

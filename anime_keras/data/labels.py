@@ -2,11 +2,11 @@
 
 import csv
 import itertools
+import posixpath
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from anime_keras.data.people import FACTORS
@@ -67,51 +67,67 @@ def match(rows: Iterable[Row], pictures: Sequence[str], several: bool = False) -
             no row fits any.
     """
     index = _Index(pictures)
-    words: dict[str, dict[str, str]] = {}
-    lines: dict[str, Row] = {}
-    lost, lost_count, repeated, repeated_count, count = None, 0, None, 0, 0
+    said: dict[str, list[Row]] = {}
+    lost, repeated = _Tally(), _Tally()
     for row in rows:
-        count += 1
         names = index.find(row)
+        if not names:
+            lost.add(row)
         if len(names) > 1 and not several:
             raise ValueError(
                 f"{row.file}, line {row.line}: {row.key!r} fits {len(names)} pictures, such as "
                 f"{names[0]} and {names[1]}. Write their paths into the file instead."
             )
-        if not names:
-            lost, lost_count = lost or row, lost_count + 1
         for name in names:
-            if name not in words:
-                words[name], lines[name] = row.words, row
-                continue
-            known = words[name]
-            for column in known.keys() & row.words.keys():
-                if known[column] != row.words[column]:
-                    raise ValueError(
-                        f"{name} has two labels for {column}: {known[column]!r} "
-                        f"({_where(lines[name])}) and {row.words[column]!r} ({_where(row)}). "
-                        "Delete the wrong line."
-                    )
-            if row.words.keys() <= known.keys():
-                repeated, repeated_count = repeated or row, repeated_count + 1
-            words[name] = known | row.words
-    if count and not words:
+            earlier = said.setdefault(name, [])
+            for other in earlier:
+                _check_agreement(name, other, row)
+            if any(row.words.items() <= other.words.items() for other in earlier):
+                repeated.add(row)
+            earlier.append(row)
+    if lost.count and not said:
         raise ValueError(
-            f"None of {count} labels belongs to a picture: the first is for {lost.key!r} "
-            f"({_where(lost)}), and the first picture is {pictures[0]}. Keep the label file beside the "
-            "pictures that it is about, or pass layout='folder' to do without labels."
+            f"None of {lost.count} labels belongs to a picture: the first is for {lost.first.key!r} "
+            f"({_where(lost.first)}), and the first picture is {pictures[0]}. Keep the label file "
+            "beside the pictures that it is about, or pass layout='folder' to do without labels."
         )
     warnings = []
-    if lost_count:
+    if lost.count:
         warnings.append(
-            f"{lost_count} labels belong to no picture, such as that for {lost.key!r} ({_where(lost)})."
+            f"{lost.count} labels belong to no picture, such as that for {lost.first.key!r} "
+            f"({_where(lost.first)})."
         )
-    if repeated_count:
-        warnings.append(f"{repeated_count} lines repeat a label, such as {_where(repeated)}.")
-    bare = [name for name in pictures if name not in words]
-    if bare and count:
+    if repeated.count:
+        warnings.append(f"{repeated.count} lines repeat a label, such as {_where(repeated.first)}.")
+    bare = [name for name in pictures if name not in said]
+    if bare and said:
         warnings.append(f"{len(bare)} pictures have no label, such as {bare[0]}.")
+    words = {
+        name: {column: word for row in about for column, word in row.words.items()}
+        for name, about in said.items()
+    }
     return Matched(words, warnings)
+
+
+@dataclass
+class _Tally:
+    """How many rows, and the first of them to show."""
+
+    count: int = 0
+    first: Row | None = None
+
+    def add(self, row: Row) -> None:
+        self.count += 1
+        self.first = self.first or row
+
+
+def _check_agreement(name: str, one: Row, other: Row) -> None:
+    for column in one.words.keys() & other.words.keys():
+        if one.words[column] != other.words[column]:
+            raise ValueError(
+                f"{name} has two labels for {column}: {one.words[column]!r} ({_where(one)}) and "
+                f"{other.words[column]!r} ({_where(other)}). Delete the wrong line."
+            )
 
 
 def _where(row: Row) -> str:
@@ -125,26 +141,33 @@ class _Index:
         self._paths: dict[str, str] = {}
         self._names: dict[str, list[str]] = defaultdict(list)
         for picture in pictures:
-            # A Mac writes accents as letters of their own (NFD), other systems do not (NFC).
-            path = PurePosixPath(unicodedata.normalize("NFC", picture))
-            self._paths[str(path)] = picture
-            for name in {path.name, path.stem}:
-                self._names[name].append(picture)
+            path = _composed(picture)
+            self._paths[path] = picture
+            name = path.rpartition("/")[2]
+            for key in {name, posixpath.splitext(name)[0]}:
+                self._names[key].append(picture)
 
     def find(self, row: Row) -> list[str]:
-        key = unicodedata.normalize("NFC", row.key.replace("\\", "/"))
-        folder = PurePosixPath(row.file).parent
-        for path in (str(folder / key), key):
+        key = posixpath.normpath(_composed(row.key).replace("\\", "/"))
+        folder = row.file[: row.file.rfind("/") + 1]
+        for path in (_composed(folder) + key, key):
             if path in self._paths:
                 return [self._paths[path]]
-        found = self._names.get(PurePosixPath(key).name, [])
+        found = self._names.get(key.rpartition("/")[2], [])
         if "/" in key:
-            ends = (f"/{key}", f"/{key}{PurePosixPath(found[0]).suffix}") if found else ()
-            found = [name for name in found if f"/{name}".endswith(ends)]
-        if len(found) > 1 and str(folder) != ".":
-            near = [name for name in found if name.startswith(f"{folder}/")]
-            found = near or found
-        return found
+            found = [n for n in found if self._ends(n, key)]
+        near = [name for name in found if name.startswith(folder)] if len(found) > 1 else []
+        return near or found
+
+    @staticmethod
+    def _ends(name: str, key: str) -> bool:
+        path = "/" + _composed(name)
+        return path.endswith("/" + key) or posixpath.splitext(path)[0].endswith("/" + key)
+
+
+def _composed(name: str) -> str:
+    """A name with accents as most systems write them (NFC); a Mac's are letters of their own."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def text_lines(files: Any, name: str) -> Iterator[str]:

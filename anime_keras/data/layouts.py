@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from anime_keras.data import reading
@@ -75,7 +74,7 @@ def annotate(files: Any, pictures: Sequence[str], layout: str | None = None) -> 
 
 
 def _named(files: Any, *names: str) -> list[str]:
-    return [name for name in files.names if PurePosixPath(name).name.lower() in names]
+    return [name for name in files.names if name.rpartition("/")[2].lower() in names]
 
 
 def _annotation(matched: Matched, pictures: Sequence[str]) -> Annotation:
@@ -94,12 +93,12 @@ def _read_table(files: Any, pictures: Sequence[str]) -> Annotation:
     rows = [row for sheet in sheets for row in table(files, sheet)]
     matched = match(rows, pictures)
     # Where labels.csv lies beside a folder images, other pictures beside it show the set as a whole.
-    folders = {str(PurePosixPath(sheet).parent) for sheet in sheets}
-    deeper = {folder for folder in folders if any(_inside(p, folder, "images") for p in pictures)}
+    folders = [sheet[: sheet.rfind("/") + 1] for sheet in sheets]
+    deeper = {f for f in folders if any(name.startswith(f"{f}images/") for name in pictures)}
     extra = {
         name
         for name in pictures
-        if str(PurePosixPath(name).parent) in deeper and name not in matched.words
+        if name[: name.rfind("/") + 1] in deeper and name not in matched.words
     }
     if not extra:
         return _annotation(matched, pictures)
@@ -109,10 +108,6 @@ def _read_table(files: Any, pictures: Sequence[str]) -> Annotation:
         f"Left out because they have no label and lie beside images/: {', '.join(sorted(extra))}."
     )
     return _annotation(matched, pictures)
-
-
-def _inside(name: str, *folders: str) -> bool:
-    return PurePosixPath(*folders) in PurePosixPath(name).parents
 
 
 # NTU's course sets: tags.csv with lines "id,aqua hair black eyes", or tags_clean.csv with lines
@@ -152,7 +147,7 @@ _DOMAIN = re.compile(r"(train|val|test)(A|B)")
 
 
 def _domain(name: str) -> tuple[str, str] | None:
-    for part in PurePosixPath(name).parts[:-1]:
+    for part in name.split("/")[:-1]:
         if found := _DOMAIN.fullmatch(part):
             return found[1], found[2]
     return None
@@ -180,7 +175,7 @@ def _read_domains(files: Any, pictures: Sequence[str]) -> Annotation:
 
 def _posts(files: Any) -> list[str]:
     """The files whose first line is a post."""
-    names = [n for n in files.names if PurePosixPath(n).suffix.lower() in (".json", ".jsonl")]
+    names = [name for name in files.names if name.lower().endswith((".json", ".jsonl"))]
     found = []
     for name in names if len(names) < 1000 else ():  # many are notes about a picture each
         with files.open(name) as file:
@@ -313,14 +308,14 @@ _RACES = ("white", "black", "asian", "indian", "other")
 
 
 def _fits_utkface(files: Any, pictures: Sequence[str]) -> bool:
-    found = sum(bool(_UTKFACE.match(PurePosixPath(name).name)) for name in pictures)
+    found = sum(bool(_UTKFACE.match(name.rpartition("/")[2])) for name in pictures)
     return found > 0.9 * len(pictures)
 
 
 def _read_utkface(files: Any, pictures: Sequence[str]) -> Annotation:
     annotation = Annotation(pictures)
     for name in pictures:
-        if found := _UTKFACE.match(PurePosixPath(name).name):
+        if found := _UTKFACE.match(name.rpartition("/")[2]):
             gender, race = _GENDERS[int(found[2])], _RACES[int(found[3])]
             annotation.words[name] = {"age": str(int(found[1])), "gender": gender, "race": race}
     if bare := [name for name in pictures if name not in annotation.words]:

@@ -7,9 +7,11 @@ with open_source("faces.zip") as source:
 ```
 """
 
+import posixpath
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from anime_keras.data import archives, catalog, layouts, reading
@@ -85,10 +87,10 @@ class Source:
 
 
 def _label_names(items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
-    words: dict[str, set[str]] = {}
+    words: dict[str, set[str]] = defaultdict(set)
     for item in items:
         for column, word in item.labels.items():
-            words.setdefault(column, set()).add(word)
+            words[column].add(word)
     return {
         column: FACTORS[column] if found <= {*FACTORS.get(column, ())} else _in_order(found)
         for column, found in sorted(words.items())
@@ -166,7 +168,7 @@ def _passed_over(names: Sequence[str]) -> list[str]:
 
 
 def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    return posixpath.splitext(name)[1].lower()
 
 
 def _open_files(path: Path) -> Any:

@@ -722,6 +722,18 @@ class TestCelebA:
             with pytest.raises(ValueError, match=f"{name}, {message}"):
                 open_source(path)
 
+    def test_contradiction_names_the_lines_that_differ(self, tmp_path):
+        lists = {
+            "list_attr_celeba.txt": text("1", "Male", "000001.jpg 1"),
+            "list_eval_partition.txt": text("000001.jpg 0", "000002.jpg 1", "000001.jpg 2"),
+        }
+        message = (
+            r"has two labels for split: 'train' \(list_eval_partition\.txt, line 1\) and 'test' "
+            r"\(list_eval_partition\.txt, line 3\)"
+        )
+        with pytest.raises(ValueError, match=message):
+            open_source(pack(tmp_path, {**self.FILES, **lists}))
+
 
 class TestUTKFace:
     def test_names(self, tmp_path):
