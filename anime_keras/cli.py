@@ -76,7 +76,7 @@ def data_render(
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
     count: Annotated[int, typer.Option(min=1, help="How many faces.")] = 1000,
     size: Annotated[int, typer.Option(help="Side in pixels, 32 to 512.")] = 64,
-    style: Annotated[str, typer.Option(help="anime")] = "anime",
+    style: Annotated[str, typer.Option(help="anime or portrait")] = "anime",
     seed: Seed = 0,
 ) -> None:
     """Draw faces into a folder: a PNG each, labels.csv with every factor, landmarks.npz, sheet.png.
