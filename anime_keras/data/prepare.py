@@ -123,14 +123,24 @@ def prepare(
             margin,
             faces_module.default_detector() if faces is True else faces or None,
         )
-        with _locked(out) as work:
-            with replacing(work / _PLAN) as plan:
-                plan.write_text(json.dumps({"settings": settings}), encoding="utf-8")
-            job = _Job(opened, stamps, str(source), settings, work, progress or _silent)
-            job.look(looker, workers)
-            job.finish(out)
-        shutil.rmtree(work, ignore_errors=True)
+        try:
+            with _locked(out) as work:
+                with replacing(work / _PLAN) as plan:
+                    plan.write_text(json.dumps({"settings": settings}), encoding="utf-8")
+                job = _Job(opened, stamps, str(source), settings, work, progress or _silent)
+                job.look(looker, workers)
+                job.finish(out)
+            shutil.rmtree(work)
+        except NothingLeft:
+            shutil.rmtree(work)
+            with contextlib.suppress(OSError):  # there may be an earlier result, which stays
+                out.rmdir()
+            raise
     return Prepared.open(out)
+
+
+class NothingLeft(ValueError):
+    """Every file was left out; the message tells at which steps."""
 
 
 class _Job:
@@ -182,7 +192,7 @@ class _Job:
             lambda done, total: self.progress("comparing look-alikes", done, total),
         )
         if not choice.kept:
-            raise ValueError(_nothing_left(self.source, choice))
+            raise NothingLeft(_nothing_left(self.source, choice))
         new = self.work / "new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -265,7 +275,7 @@ def _name_detector(faces: Any) -> str | bool:
     kind = faces_module.Network if faces is True else type(faces)
     if faces is True:
         return kind.__name__
-    if not callable(getattr(faces, "find", None)):
+    if isinstance(faces, str) or not callable(getattr(faces, "find", None)):
         raise ValueError(
             f"faces must be True, False or a detector with a method find, not {faces}."
         )
@@ -442,16 +452,15 @@ def _move(new: Path, out: Path) -> None:
 
 
 def _nothing_left(source: Source, choice: Choice) -> str:
-    counts = ", ".join(
-        f"{row['removed']:,} at the step {row['step']!r}"
-        for row in choice.steps()
-        if row["removed"]
-    )
-    first = choice.rejected[0]
+    counts = []
+    for row in choice.steps():
+        if row["removed"]:
+            first = next(one for one in choice.rejected if one.reason.step == row["step"])
+            example = f"{first.name}: {first.reason.text}"
+            counts.append(f"{row['removed']:,} at {row['step']!r} ({example})")
     return (
-        f"None of the {choice.files:,} files of {source.name} is left: {counts}. "
-        f"{first.name}, for one: {first.reason.text}. Lower what is asked of them (least_side, "
-        "least_sharpness), or look whether these are the right files."
+        f"None of the {choice.files:,} files of {source.name} is left: {', '.join(counts)}. Ask less "
+        "of them (least_side, least_sharpness), or look whether these are the right files."
     )
 
 
