@@ -183,7 +183,7 @@ def _brow(gender: str, expression: str) -> np.ndarray:
 
 def _sides(points: np.ndarray) -> list[np.ndarray]:
     """An outline about the right eye's middle, on both sides of the face."""
-    right = np.asarray(points) + [EYE_X, EYE_Y]
+    right = np.asarray(points) + np.array([EYE_X, EYE_Y])
     return [right, right * [-1, 1]]
 
 
@@ -223,7 +223,7 @@ def plate(gender: str, expression: str, shut: bool, level: int) -> Plate:
 
     # What lies deeper than its surroundings gets less light from the sky.
     hollow = _blur(height, 0.035) - height
-    occlusion = 1 - np.clip(9 * hollow, -0.05, 0.42) * _fill(outline * 0.93, 0.03)
+    occlusion = 1 - np.clip(13 * hollow, -0.06, 0.46) * _fill(outline * 0.93, 0.03)
     warm = 1 - occlusion
     tint = np.stack([occlusion + 0.30 * warm, occlusion, occlusion - 0.04 * warm], axis=-1)
     rosy = (
@@ -235,7 +235,7 @@ def plate(gender: str, expression: str, shut: bool, level: int) -> Plate:
     tint *= 1 - rosy[..., None] * [0.01, 0.085, 0.075]
     under = _bump(x, y, (EYE_X - 0.01, 0.075), (0.075, 0.020), both=True)
     tint *= 1 - under[..., None] * [0.09, 0.10, 0.07]
-    color = [0.86, 0.66, 0.64] if masculine else [0.86, 0.52, 0.53]
+    color = [0.88, 0.70, 0.68] if masculine else [0.86, 0.56, 0.57]
     tint *= 1 - lips.cover[..., None] * (1 - np.array(color))
     if masculine:
         # The shadow of a shaven beard.
@@ -343,7 +343,7 @@ def _lips(gender: str, expression: str) -> SimpleNamespace:
         [0, 0.050 * full + opening],
     ]
     curves = [
-        spline(_mirrored_line(np.array(k)), 8, closed=False) + [0, y]
+        spline(_mirrored_line(np.array(k)), 8, closed=False) + np.array([0, y])
         for k in (upper_in, lower_in, upper_out, lower_out)
     ]
     up_in, low_in, up_out, low_out = curves

@@ -194,7 +194,11 @@ def behind(style: str, side: int, level: int) -> np.ndarray:
         spine = spline(line, 4, closed=False)
         wig.comb(spine, np.full(len(spine), 0.03), 12, 0.60, loose=0.8, ground=False)
     wig.locks(
-        anime_hair._both(ends), np.multiply(0.8, width * 2), anime_hair._POINTED, 100, lightness=0.52
+        anime_hair._both(ends),
+        np.multiply(0.8, width * 2),
+        anime_hair._POINTED,
+        100,
+        lightness=0.52,
     )
     return wig.finish(level)
 

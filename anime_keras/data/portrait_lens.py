@@ -20,9 +20,9 @@ def background(person: SimpleNamespace, side: int) -> np.ndarray:
     p, hue, spare = person, person.background_hue, person.spare
     sharp = 0.05
     if p.background == "plain":
-        room = _wall(p, hsv(hue, 0.05 + 0.22 * spare[22], 0.80 + 0.1 * spare[23]), 0.16)
+        room = _wall(p, hsv(hue, 0.05 + 0.16 * spare[22], 0.60 + 0.25 * spare[23]), 0.20)
     elif p.background == "gradient":
-        room = _fade(hsv(hue, 0.14, 0.90), hsv(hue + 50, 0.38, 0.62))
+        room = _fade(hsv(hue, 0.16, 0.78), hsv(hue + 50, 0.30, 0.46))
         room = room * _glow(p, 0.18)
     elif p.background == "dark":
         room = _fade(hsv(hue, 0.35, 0.13), hsv(hue + 30, 0.32, 0.28)) * _glow(p, 0.55)
@@ -110,10 +110,10 @@ def _bokeh(room: np.ndarray, hue: float, spare: np.ndarray) -> np.ndarray:
 
 def _curtain(p: SimpleNamespace) -> np.ndarray:
     hue, spare = p.background_hue, p.spare
-    angle = (spare[23] - 0.5) * 1.2
+    angle = float(spare[23] - 0.5) * 1.2
     across = (_X - 0.5) * np.cos(angle) + (_Y - 0.5) * np.sin(angle)
     fold = 0.5 + 0.5 * np.sin(2 * np.pi * (3 + int(3 * spare[22])) * across + 6 * spare[24])
-    light, dark = np.float32(hsv(hue, 0.16, 0.86)), np.float32(hsv(hue + 20, 0.36, 0.56))
+    light, dark = np.float32(hsv(hue, 0.16, 0.74)), np.float32(hsv(hue + 20, 0.32, 0.44))
     room = (light * fold[..., None] + dark * (1 - fold[..., None])) / 255
     return room * (1 + 0.15 * p.light * (2 * _X - 1))[..., None]
 
@@ -156,10 +156,12 @@ def develop(picture: np.ndarray, person: SimpleNamespace, size: int) -> np.ndarr
     photo = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     photo *= _vignette(size)
     np.clip(photo, 0, 1.15, out=photo)
-    # Highlights roll off, shadows are lifted a little.
+    # An S: shadows deepen, highlights roll off.
     balance, noise = person.spare[38:].tolist()
     warm = 0.05 * (balance - 0.5)
-    photo = 0.022 + photo * (1.05 - 0.10 * photo * photo) * np.float32([1 + warm, 1, 1 - warm])
+    photo *= 0.76 + photo * (0.60 - 0.38 * photo)
+    photo *= np.float32([1 + warm, 1, 1 - warm])
+    photo += 0.015
     key = person.spare[:2].view(np.uint64)
     random = np.random.Generator(np.random.Philox(key=key))
     grain = random.standard_normal((size, size, 1), np.float32) * np.float32(1.6)
