@@ -208,7 +208,8 @@ class Tar:
             for member in archive:
                 name = _safe_name(self.path, member.name)
                 if not (member.isdir() or member.isfile()) or member.issparse():
-                    raise ValueError(_refused(self.path, member.name, "is a link or a device"))
+                    why = "is a link, a device or a sparse file"
+                    raise ValueError(_refused(self.path, member.name, why))
                 if member.isdir() or not is_visible(name):
                     continue
                 self._places[name] = (copy.tell() if copy else member.offset_data, member.size)

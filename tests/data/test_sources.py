@@ -136,6 +136,14 @@ class TestPackings:
             assert again.items == source.items
             assert again.read_bytes(again.items[7]) == files[again.items[7].name]
 
+    def test_a_forked_process_that_ends_takes_nothing_along(self, tmp_path, kind):
+        with open_source(pack(tmp_path / "mess", MESS, kind)) as source:
+            child = multiprocessing.get_context("fork").Process(target=source.close)
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+            assert source.read_bytes(source.items[0]) == MESS["a.png"]
+
     def test_nothing_stays_behind(self, tmp_path, temporary, kind):
         path = pack(tmp_path / "mess", MESS, kind)
         before = sorted(tmp_path.rglob("*"))
@@ -247,7 +255,14 @@ class TestDangerousArchives:
     @pytest.mark.parametrize("kind", PACKINGS[2:])
     @pytest.mark.parametrize(
         "sort",
-        [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE],
+        [
+            tarfile.SYMTYPE,
+            tarfile.LNKTYPE,
+            tarfile.CHRTYPE,
+            tarfile.BLKTYPE,
+            tarfile.FIFOTYPE,
+            tarfile.GNUTYPE_SPARSE,
+        ],
     )
     def test_links_and_devices_in_a_tar(self, tmp_path, kind, sort):
         path = pack(tmp_path / "archive", {}, kind)
@@ -258,7 +273,7 @@ class TestDangerousArchives:
             member = tarfile.TarInfo("evil.png")
             member.type, member.linkname = sort, "ok.png"
             archive.addfile(member)
-        with pytest.raises(ValueError, match=r"archive\.tar.*'evil\.png' is a link or a device"):
+        with pytest.raises(ValueError, match=r"archive\.tar.*'evil\.png' is a link, a device or"):
             open_source(path)
 
     def test_link_in_a_zip(self, tmp_path):
@@ -318,6 +333,14 @@ class TestDangerousArchives:
         path.write_bytes(content)
         with pytest.raises(ValueError, match="damaged"):
             open_source(path)
+
+    def test_each_process_opens_its_own_zip(self, tmp_path, monkeypatch):
+        """Two that share a file also share its position, and read each other's bytes."""
+        archive = archives.Zip(pack(tmp_path / "archive", {"a.png": picture()}, "zip"))
+        first = archive._archive()
+        assert archive._archive() is first
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        assert archive._archive() is not first and archive.read("a.png") == picture()
 
     def test_damaged_member(self, tmp_path):
         path = tmp_path / "archive.zip"
@@ -396,6 +419,8 @@ class TestTable:
         table = b'\xef\xbb\xbfid;mood\r\n1;"a;b"\r\n\r\n2;calm\r\n3;"two\r\nlines"\r\n'
         source = self.open(tmp_path, table)
         assert [item.labels["mood"] for item in source.items] == ["a;b", "calm", "two\nlines"]
+        marked = self.open(tmp_path / "marked", b"\xef\xbb\xbfmood,id\ncalm,1\n")
+        assert list(marked.label_names) == ["mood"]
 
     def test_names_in_both_spellings_of_accents(self, tmp_path):
         files = {"images/か\u3099é.png": picture()}
@@ -475,7 +500,7 @@ class TestTable:
     @pytest.mark.parametrize("lines", [(b"",), ("id,mood",)])
     def test_nothing_said(self, tmp_path, lines):
         source = self.open(tmp_path, *lines)
-        assert len(source.items) == 3 and source.label_names == {}
+        assert (len(source.items), source.label_names, source.warnings) == (3, {}, [])
 
     def test_overview_beside_images_is_left_out(self, tmp_path):
         files = {**self.FILES, "sheet.png": picture()}
