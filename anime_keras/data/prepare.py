@@ -238,9 +238,9 @@ class _Job:
 def command(source: str, settings: dict[str, Any]) -> str:
     """The command line that does the same, but for its --out."""
     words = ["python", "-m", "anime_keras", "data", "prepare", source, "--size", settings["size"]]
-    if settings["faces"]:
-        words += ["--faces", "--margin", settings["margin"]]
-    for name, usual in (("val", 0.05), ("test", 0.05), ("near", "remove"), ("layout", None)):
+    words += ["--faces"] if settings["faces"] else []
+    defaults = {"margin": 1.0, "val": 0.05, "test": 0.05, "near": "remove", "layout": None}
+    for name, usual in defaults.items():
         if settings[name] != usual:
             words += [f"--{name}", settings[name]]
     if settings["least_side"] != settings["size"] // 2:

@@ -291,8 +291,12 @@ def _figure(images: str | list[str | None] | None, name: str, text: str = "") ->
         for uri in images
     )
     kind = ' class="pair"' if len(images) > 1 else ""
-    caption = f"<b>{escape(name)}</b><br>{escape(text)}" if text else escape(name)
-    return f"<figure{kind}>{shown}<figcaption>{caption}</figcaption></figure>"
+    # Folders would fill the caption; they are told when the mouse rests on it.
+    short = escape(" | ".join(part.rpartition("/")[2] for part in name.split(" | ")))
+    caption = f"<b>{short}</b><br>{escape(text)}" if text else short
+    return (
+        f'<figure{kind} title="{escape(name)}">{shown}<figcaption>{caption}</figcaption></figure>'
+    )
 
 
 def _original(source: Source, item: Item, face: dict[str, Any] | None = None) -> str | None:

@@ -204,7 +204,7 @@ class Looker:
             return None, Crop(nothing, side, face, Reason("blank", "blank: one colour all over"))
         found = sharpness(image)
         if found < self.least_sharpness:
-            text = f"blurred: sharpness {found:.2f}, where {self.least_sharpness:g} is needed"
+            text = f"blurred: sharpness {found:.3f}, where {self.least_sharpness:g} is needed"
             return None, Crop(nothing, side, face, Reason("blurred", text))
         return image, Crop(duplicates.perceptual_hash(image), side, face, None)
 

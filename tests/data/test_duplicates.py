@@ -46,7 +46,7 @@ def test_distances_count_bits():
 
 
 def test_candidates_are_all_pairs_within_the_distance():
-    """Some thousand hashes, so that pairs lie within and across the blocks; copies with flipped bits."""
+    """Some thousand hashes, so that pairs lie within and across blocks; copies with flipped bits."""
     random = np.random.default_rng(2)
     hashes = random.integers(0, 2**64, (2300, 2), np.uint64)
     expected = []
@@ -92,14 +92,16 @@ def test_different_faces_of_one_hash_are_told_apart():
 
 
 def test_agreement(faces):
-    """1 with itself under any light, -1 with its negative's lines, little with another face."""
+    """1 with itself, nearly so under another light, little with another face, on either side."""
     lines = [duplicates.lines(image) for image in faces]
-    assert lines[0].shape == (32, 32)
+    assert lines[0][0].shape == (32, 32)
     assert duplicates.agreement(lines[0], lines[0]) == pytest.approx(1, abs=1e-5)
     dim = duplicates.lines((faces[0] // 2 + 60).astype(np.uint8))
     assert duplicates.agreement(lines[0], dim) > 0.97
+    negative = duplicates.lines(255 - faces[0])
+    assert duplicates.agreement(lines[0], negative) < 0.5
     others = [duplicates.agreement(lines[0], other) for other in lines[1:]]
-    assert -1 <= min(others) and max(others) < 0.65
+    assert max(others) < 0.65 and min(others) >= -1
     assert duplicates.agreement(lines[0], lines[1]) == duplicates.agreement(lines[1], lines[0])
 
 
@@ -110,6 +112,16 @@ def test_agreement_follows_a_shift_of_an_eighth(shift, found):
     scene = cv2.resize(noise, (132, 132), interpolation=cv2.INTER_CUBIC)
     a, b = scene[:96, :96], scene[:96, shift : 96 + shift]
     agreement = duplicates.agreement(duplicates.lines(a), duplicates.lines(b))
+    assert (agreement > 0.65) == found
+
+
+@pytest.mark.parametrize(("cut", "found"), [(4, True), (8, True), (24, False)])
+def test_agreement_follows_a_crop_of_a_sixth(cut, found):
+    """8 of 96 pixels off each side leave 80, which are enlarged by a fifth."""
+    noise = np.random.default_rng(5).integers(0, 256, (32, 32, 3), np.uint8)
+    scene = cv2.resize(noise, (96, 96), interpolation=cv2.INTER_CUBIC)
+    crop = cv2.resize(scene[cut:-cut, cut:-cut], (96, 96), interpolation=cv2.INTER_CUBIC)
+    agreement = duplicates.agreement(duplicates.lines(scene), duplicates.lines(crop))
     assert (agreement > 0.65) == found
 
 
