@@ -28,6 +28,7 @@ from typing import BinaryIO
 
 from anime_keras.data.reading import Unreadable
 
+DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 LARGEST = 1 << 30  # bytes of one file; what is larger is no picture and not worth the memory
 TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -137,7 +138,7 @@ class Zip:
             if member.file_size > LARGEST:
                 raise Unreadable(_too_large(member.file_size))
             return self._archive().read(member)
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        except DAMAGES as error:
             raise Unreadable(f"damaged in the archive: {error}") from None
 
     def open(self, name: str) -> BinaryIO:
@@ -213,7 +214,7 @@ class Tar:
                 if member.isdir() or not is_visible(name):
                     continue
                 self._places[name] = (copy.tell() if copy else member.offset_data, member.size)
-                if copy:
+                if copy and member.size <= LARGEST:  # `read` refuses what is larger
                     shutil.copyfileobj(archive.extractfile(member), copy)
             # tarfile takes a damaged header for the end; the true end is a block of zeros.
             archive.fileobj.seek(archive.offset)

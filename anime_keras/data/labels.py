@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from anime_keras.data.archives import DAMAGES
 from anime_keras.data.people import FACTORS
+from anime_keras.data.reading import Unreadable
 
 _ALIKE = {"grey": "gray", "silver": "gray", "blond": "blonde"}
 _TAGS = {
@@ -174,18 +176,23 @@ def text_lines(files: Any, name: str) -> Iterator[str]:
     """The lines of a text file, each with "\\n" at its end.
 
     Raises:
-        ValueError: it is not UTF-8.
+        ValueError: it cannot be read, or is not UTF-8.
     """
-    with files.open(name) as file:
-        for number, line in enumerate(file, 1):
-            try:
+    number = 0
+    try:
+        with files.open(name) as file:
+            for number, line in enumerate(file, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                raise ValueError(
-                    f"{name}, line {number} is not UTF-8. Save the file as UTF-8 (in Excel: "
-                    "CSV UTF-8), and try again."
-                ) from None
-            yield text.rstrip("\r\n") + "\n"
+                yield text.rstrip("\r\n") + "\n"
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{name}, line {number} is not UTF-8. Save the file as UTF-8 (in Excel: CSV UTF-8), and "
+            "try again."
+        ) from None
+    except (*DAMAGES, Unreadable) as error:
+        raise ValueError(
+            f"{name} cannot be read: {error}. Repair it, or take it away to do without labels."
+        ) from None
 
 
 def table(files: Any, name: str) -> Iterator[Row]:

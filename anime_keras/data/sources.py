@@ -118,6 +118,7 @@ def open_source(source: str | Path, layout: str | None = None) -> Source:
         FileNotFoundError: there is nothing at the path.
         ValueError: there is no picture, the archive is damaged or dangerous, the labels contradict
             each other, or the download failed. The message says what to do.
+        OSError: there is no space to read a compressed tar.
     """
     if catalog.is_remote(source):
         path, name = catalog.download(source), str(source)

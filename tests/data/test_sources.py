@@ -497,6 +497,15 @@ class TestTable:
         with pytest.raises(ValueError, match=message):
             self.open(tmp_path, *lines)
 
+    def test_damaged(self, tmp_path):
+        path = tmp_path / "set.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("1.png", picture())
+            archive.writestr("labels.csv", text("id,mood", "1,calm"))
+        path.write_bytes(path.read_bytes().replace(b"calm", b"clam"))
+        with pytest.raises(ValueError, match=r"labels\.csv cannot be read: Bad CRC.* Repair it"):
+            open_source(path)
+
     @pytest.mark.parametrize("lines", [(b"",), ("id,mood",)])
     def test_nothing_said(self, tmp_path, lines):
         source = self.open(tmp_path, *lines)
