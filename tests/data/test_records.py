@@ -154,7 +154,7 @@ def test_other_folders_and_formats(tmp_path):
 
 def test_unknown_split(folder):
     for method in ("count", "shards", "labels", "names", "images", "pictures", "dataset"):
-        with pytest.raises(ValueError, match="no split 'dev' in .* train, val, test"):
+        with pytest.raises(ValueError, match=r"no split 'dev' in .* train, val, test"):
             getattr(Prepared.open(folder), method)("dev")
 
 
