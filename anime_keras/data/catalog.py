@@ -1,7 +1,9 @@
 """The public collections that this kit knows: where they are from, what they allow, how they lie.
 
 Every card has its longer sister in datasets/NAME/README.md. Counts are the publishers' or those that
-public code reports. A licence that we have not read is said to be unknown, and is not guessed.
+public code reports. A licence that we have not read is said to be unknown, and is not guessed. Not
+verified on the collections themselves: the patterns of file names by which `detect` knows them, on which
+nothing but the card depends.
 """
 
 import re
