@@ -90,6 +90,7 @@ def test_seeds_differ(images):
 def test_exact_division(images):
     stream = Batches(images[:20], 4)
     assert sorted(number for batch in stream for number in which(batch)) == list(range(20))
+    assert Batches(images[:20], 4, drop_remainder=False).per_epoch == 5
 
 
 def test_flip_is_a_mirror_for_about_half(images):
