@@ -2,8 +2,8 @@
 
 Every card has its longer sister in datasets/NAME/README.md. Counts are the publishers' or those that
 public code reports. A licence that we have not read is said to be unknown, and is not guessed. Not
-verified on the collections themselves: the patterns of file names by which `detect` knows them, on which
-nothing but the card depends.
+verified on the collections themselves: the patterns of file names by which `detect` knows them, on
+which nothing but the card depends.
 """
 
 import re
