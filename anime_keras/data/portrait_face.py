@@ -6,7 +6,8 @@ it (lids, lips, nostrils, shading normals, the mottling of the skin); what diffe
 `portrait.py` bends, tints and lights it.
 
 Proportions are those of the usual face canon (the eyes half way down the head, an eye's width
-between the eyes), but for the eyes, which are a tenth larger so that small pictures show them.
+between the eyes), but for the eyes, which are a tenth larger, and the irises, which are a third
+larger, so that small pictures show their colour.
 """
 
 from functools import cache
@@ -58,8 +59,8 @@ _BROWS = {
 # The mouth: half width; how far the corners are lowered; half height and teeth of its opening.
 _MOUTHS = {
     "neutral": (0.130, -0.002, 0.0, 0.0),
-    "smile": (0.150, -0.032, 0.0, 0.0),
-    "laugh": (0.165, -0.040, 0.036, 1.0),
+    "smile": (0.156, -0.038, 0.0, 0.0),
+    "laugh": (0.172, -0.058, 0.042, 1.0),
     "sad": (0.118, 0.016, 0.0, 0.0),
     "angry": (0.128, 0.020, 0.022, 1.0),
     "surprised": (0.076, 0.006, 0.056, 0.25),
@@ -326,6 +327,7 @@ def _lips(gender: str, expression: str) -> SimpleNamespace:
     half, corner, opening, teeth = _MOUTHS[expression]
     y = MOUTH_Y[gender]
     full = 1.0 if gender == "masculine" else 1.25
+    full *= 0.72 if expression == "laugh" else 1.0  # stretched
     left, right = [-half, corner], [half, corner]
     # The upper lip's lower edge and the lower lip's upper edge part where the mouth is open.
     bow = 0.25 * corner
@@ -382,14 +384,14 @@ def _mouth_inside(
         arch = _step((low - 1.5 * x * x - y) / 0.004)
         angle = np.arcsin(np.clip(x / 0.15, -1, 1)) / 0.30
         gap = np.exp(-(((angle - np.round(angle)) / 0.07) ** 2))
-        bright = (0.86 - 2.2 * np.abs(x) ** 1.5) * (1 - 0.14 * gap)
+        bright = (0.87 - 2.0 * np.abs(x) ** 1.5) * (1 - 0.10 * gap)
         arch = (arch * np.clip((0.155 - np.abs(x)) / 0.02, 0, 1))[..., None]
         color = color * (1 - arch) + arch * bright[..., None] * [1.0, 0.97, 0.92]
         if expression == "angry":
             lower = (_step((y - low - 0.003) / 0.003) * (np.abs(x) < 0.11))[..., None]
             color = color * (1 - lower) + lower * 0.8 * bright[..., None] * [1.0, 0.96, 0.90]
     # The lip shades what is under it.
-    shade = 0.62 + 0.38 * np.clip((y - top) / (0.35 * tall), 0, 1)
+    shade = 0.76 + 0.24 * np.clip((y - top) / (0.30 * tall), 0, 1)
     return (
         np.concatenate([color * shade[..., None], np.ones_like(x)[..., None]], -1) * hole[..., None]
     )

@@ -67,9 +67,9 @@ def test_they_are_the_people_of_the_drawing(faces):
         assert np.array_equal(faces.factors[name], drawn.factors[name])
     for name in drawn.continuous:
         assert np.array_equal(faces.continuous[name], drawn.continuous[name])
-    # The heads lie over each other: eyes and chin within a seventh of the picture, as a rule nearer.
+    # The heads lie over each other: eyes and chin within a tenth of the picture, as a rule nearer.
     here, there = named(faces), named(drawn)
-    for name, far, usual in (("left_eye_centre", 9, 7), ("right_eye_centre", 9, 7), ("chin", 7, 4)):
+    for name, far, usual in (("left_eye_centre", 6, 5), ("right_eye_centre", 6, 5), ("chin", 5, 3)):
         away = np.linalg.norm(here[name] - there[name], axis=1)
         assert away.max() < far
         assert np.median(away) < usual
@@ -93,15 +93,15 @@ def test_a_portrait_is_the_same_alone_in_a_batch_and_in_another_process(faces):
     assert np.array_equal(shared.landmarks, faces.landmarks[60:72])
 
 
-@pytest.mark.parametrize("size", [32, 33, 100, 128, 512])
+@pytest.mark.parametrize("size", [32, 33, 100, 512])
 def test_a_portrait_is_the_same_at_any_size(faces, size):
-    other = portraits(3, size=size, seed=5)
-    assert other.images.shape == (3, size, size, 3)
-    np.testing.assert_allclose(other.landmarks, faces.landmarks[:3] * (size / 64), atol=0.02 * size)
+    other = portraits(2, size=size, seed=5)
+    assert other.images.shape == (2, size, size, 3)
+    np.testing.assert_allclose(other.landmarks, faces.landmarks[:2] * (size / 64), atol=0.02 * size)
     # Coarse copies of both, which average the grain away.
     coarse = [
         np.stack([patches(image, 8) for image in images])
-        for images in (other.images, faces.images[:3])
+        for images in (other.images, faces.images[:2])
     ]
     apart = np.abs(coarse[0] - coarse[1]).mean()
     shuffled = np.abs(coarse[0] - np.roll(coarse[1], 1, axis=0)).mean()
@@ -220,13 +220,13 @@ def test_irises_lie_where_the_landmarks_say():
             if weight.max() < 60:
                 continue  # behind the hair
             centre = np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
-            assert np.linalg.norm(centre - spot) < 0.3 * wide
+            assert np.linalg.norm(centre - spot) < 0.2 * wide
         assert change[~taken].max() == 0
 
 
 @pytest.mark.parametrize("word", data.FACTORS["eye_color"])
 def test_irises_have_the_color_of_their_word(word):
-    people = portraits(16, size=256, seed=2, where={**OPEN, "eye_color": word, "fringe": "parted"})
+    people = portraits(10, size=256, seed=2, where={**OPEN, "eye_color": word, "fringe": "parted"})
     at, right, values = named(people), [], []
     for row, image in enumerate(people.images):
         for side in ("left", "right"):
@@ -246,7 +246,7 @@ def test_irises_have_the_color_of_their_word(word):
 
 @pytest.mark.parametrize("word", data.FACTORS["hair_color"])
 def test_hair_has_the_color_of_its_word(word):
-    people = portraits(25, size=128, seed=2, where={"hair_color": word, "ornament": "none"})
+    people = portraits(16, size=128, seed=2, where={"hair_color": word, "ornament": "none"})
     at, right, values = named(people), [], []
     for row, image in enumerate(people.images):
         hairline, chin = at["hairline"][row], at["chin"][row]
