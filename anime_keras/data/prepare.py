@@ -67,7 +67,9 @@ def prepare(
     that was looked at) and report.html.
 
     Interrupted by whatever, the next call goes on where it was and ends with the same bytes; called
-    again when all is done, it looks at names, sizes and dates only and does nothing.
+    again when all is done, it looks at names, sizes and dates only and does nothing. On the way it
+    takes twice the space of the result; memory does not grow with the pictures but for their names
+    and hashes.
 
     Args:
         source: a folder, an archive or a known collection: see `sources.open_source`.
@@ -149,7 +151,7 @@ class _Job:
     def __init__(
         self,
         source: Source,
-        stamps: Sequence[list],
+        stamps: Sequence[tuple[int, int]],
         address: str,
         settings: dict[str, Any],
         work: Path,
@@ -296,32 +298,35 @@ def _check_place(source: str | Path, out: Path) -> None:
 # --- what is there already ------------------------------------------------------------------------
 
 
-def _stamps(source: Source, address: str | Path) -> list[list]:
-    """For each item the size in bytes and the date of the file that holds it.
+def _stamps(source: Source, address: str | Path) -> list[tuple[int, int]]:
+    """For each item the size in bytes and the date of its file, to see whether it is a new one.
 
-    In an archive or parquet file that is the archive; of a download nothing is known but the names.
+    What is no file of its own, but lies in an archive or in parquet files, gets theirs. Of a download
+    nothing is known but the names.
     """
     place = Path(address)
-    if not place.exists():
-        return [[0, 0]] * len(source.items)
+    holders = [place, *place.rglob("*.parquet")] if place.is_dir() else [place]
+    found = [_stamp(path) for path in holders if path.is_file()]
+    whole = sum(size for size, _ in found), max((date for _, date in found), default=0)
     if not place.is_dir():
-        return [_stamp(place)] * len(source.items)
-    return [_stamp(place / item.name) for item in source.items]
+        return [whole] * len(source.items)
+    return [_stamp(place / item.name) or whole for item in source.items]
 
 
-def _stamp(path: Path) -> list:
-    while True:
-        try:
-            found = path.stat()
-            return [found.st_size, found.st_mtime_ns]
-        except NotADirectoryError:
-            path = path.parent  # part of a parquet file
-        except OSError:
-            return [0, 0]
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _standing(
-    out: Path, settings: dict[str, Any], source: Source, stamps: Sequence[list], redo: bool
+    out: Path,
+    settings: dict[str, Any],
+    source: Source,
+    stamps: Sequence[tuple[int, int]],
+    redo: bool,
 ) -> Prepared | None:
     """What was done in `out` before, if it is what is wanted now; ValueError if it is in the way."""
     plan = out / _WORK / _PLAN
@@ -358,7 +363,7 @@ def _compare(out: Path, there: dict[str, Any], wanted: dict[str, Any], what: str
         )
 
 
-def _changes(out: Path, source: Source, stamps: Sequence[list]) -> str:
+def _changes(out: Path, source: Source, stamps: Sequence[tuple[int, int]]) -> str:
     """What is another in the source since `out` was prepared, in words; "" if nothing is."""
     with (out / FILES).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         known = {row["file"]: row for row in csv.DictReader(file)}
@@ -433,7 +438,7 @@ def _write_rejected(path: Path, choice: Choice) -> None:
             rows.writerow([rejected.name, *rejected.reason])
 
 
-def _write_files(path: Path, chunks: Sequence[Chunk], stamps: Sequence[list]) -> None:
+def _write_files(path: Path, chunks: Sequence[Chunk], stamps: Sequence[tuple[int, int]]) -> None:
     with _table(path, "file", "bytes", "modified", "sha256", "labels") as rows:
         for chunk in chunks:
             for place, (item, seen) in enumerate(zip(chunk.items, chunk.read(), strict=True)):

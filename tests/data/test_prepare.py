@@ -487,6 +487,30 @@ def test_a_changed_source_is_told(tmp_path):
         data.prepare(folder, out, 64)
 
 
+def test_a_changed_archive_is_told(tmp_path):
+    """Its date alone is no change; what is in it is."""
+    draw(tmp_path / "in", 6)
+    archive = shutil.make_archive(tmp_path / "faces", "zip", tmp_path / "in")
+    prepared = data.prepare(archive, tmp_path / "out", 64)
+    assert len(kept(prepared)) == 6
+    os.utime(archive, (1, 1))
+    data.prepare(archive, tmp_path / "out", 64)
+    shutil.copy(tmp_path / "in" / "f03.png", tmp_path / "in" / "f02.png")
+    shutil.make_archive(tmp_path / "faces", "zip", tmp_path / "in")
+    with pytest.raises(ValueError, match=r"changed since .*: 1 file changed \(f02\.png\)"):
+        data.prepare(archive, tmp_path / "out", 64)
+
+
+def test_a_picture_is_in_one_split_whatever_it_is_packed_in(tmp_path):
+    draw(tmp_path / "in", 20)
+    archive = shutil.make_archive(tmp_path / "faces", "gztar", tmp_path / "in")
+    a = data.prepare(tmp_path / "in", tmp_path / "a", 32, val=0.3, test=0.3)
+    b = data.prepare(archive, tmp_path / "b", 32, val=0.3, test=0.3)
+    assert kept(a) == kept(b) and set(kept(a).values()) == {"train", "val", "test"}
+    for split in a.splits:
+        assert a.shards(split)[0].read_bytes() == b.shards(split)[0].read_bytes()
+
+
 def test_work_begun_goes_on_when_files_are_added(tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     draw(folder, 24)
