@@ -363,6 +363,13 @@ class TestDangerousArchives:
         with open_source(path) as source, too_large:
             source.read_bytes(source.items[0])
 
+    def test_labels_that_are_refused(self, tmp_path):
+        """What was copied out of a compressed tar goes, even while the error is looked at."""
+        files = {"1.png": picture(), "labels.csv": text("id,mood", "1,calm", "1,wild")}
+        with pytest.raises(ValueError, match="two labels") as caught:
+            open_source(pack(tmp_path / "archive", files, "tar.gz"))
+        assert caught.tb is not None and not list((tmp_path / "temporary").iterdir())
+
     @pytest.mark.parametrize("kind", PACKINGS[3:])
     def test_no_space(self, tmp_path, monkeypatch, kind):
         def copy(source, target):
@@ -861,6 +868,7 @@ class TestParquet:
             with ThreadPoolExecutor(8) as pool:
                 contents = list(pool.map(lambda n: source.read_bytes(source.items[n]), order))
             assert contents == [picture(n) for n in order]
+            assert len(source._files._groups) <= 2  # of six row groups
             again = pickle.loads(pickle.dumps(source))
             assert again.read_bytes(again.items[7]) == picture(7)
 
