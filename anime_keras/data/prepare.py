@@ -117,6 +117,7 @@ def prepare(
         stamps = _stamps(opened, source)
         done = _standing(out, settings, opened, stamps, redo)
         if done:
+            _sweep(out)
             return done
         looker = Looker(
             size,
@@ -405,6 +406,15 @@ def _locked(out: Path) -> Iterator[Path]:
             yield work
     except Timeout:
         raise RuntimeError(f"Another process is preparing pictures into {out}.") from None
+
+
+def _sweep(out: Path) -> None:
+    """Remove the work of a run that was killed after its last step, unless somebody is at it."""
+    if (out / _WORK).exists():
+        with contextlib.suppress(RuntimeError):
+            with _locked(out):
+                pass
+            shutil.rmtree(out / _WORK)
 
 
 # --- what is written ------------------------------------------------------------------------------

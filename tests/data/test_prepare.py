@@ -290,9 +290,9 @@ def test_exact_duplicates_share_their_labels_and_contradictions_are_told(tmp_pat
     (tmp_path / "in" / "labels.csv").write_text("\n".join(lines))
     prepared = data.prepare(tmp_path / "in", tmp_path / "out", 64, val=0, test=0)
     place = prepared.names().index("f00.png")
-    labels = prepared.labels()
-    assert prepared.label_names["hair_color"][labels["hair_color"][place]] == "red"
-    assert prepared.label_names["mood"][labels["mood"][place]] == "calm"
+    for label, word in (("hair_color", "red"), ("mood", "calm")):
+        value = prepared.labels()[label][place]
+        assert value == prepared.label_names[label].index(word)
     assert rejected(tmp_path / "out") == {
         "x.png": (
             "exact duplicate",
@@ -453,6 +453,18 @@ def test_twice_does_nothing(messy, prepared):
     assert {
         p: p.stat().st_mtime_ns for p in [prepared.folder, *prepared.folder.iterdir()]
     } == before
+
+
+def test_killed_after_the_last_step(messy, prepared):
+    """The result is there, and only the work is left to be swept."""
+    before = files_of(prepared.folder)
+    (prepared.folder / ".work").mkdir()
+    (prepared.folder / ".work" / "0.chunk").write_bytes(b"old")
+    with FileLock(prepared.folder / ".work" / "lock"):
+        data.prepare(messy, prepared.folder, 64)
+        assert (prepared.folder / ".work" / "0.chunk").exists()  # somebody is at it
+    data.prepare(messy, prepared.folder, 64)
+    assert files_of(prepared.folder) == before
 
 
 def test_other_settings_need_another_folder_or_redo(tmp_path):
