@@ -18,6 +18,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,10 @@ def prepare(
         layout=layout,
     )
     _check_place(source, out)
+    if find_spec("tensorflow") is None:  # better told now than after hours
+        raise ValueError(
+            "Records are written by TensorFlow, which is not installed. Run: pip install tensorflow"
+        )
     with open_source(source, layout) as opened:
         stamps = _stamps(opened, source)
         done = _standing(out, settings, opened, stamps, redo)

@@ -47,7 +47,8 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 .none { color: #999 }
 .sheet { display: flex; flex-wrap: wrap; gap: .7rem .6rem }
 figure { margin: 0; width: 6rem } figure.pair { width: 12.2rem }
-figure img { height: 6rem; width: 6rem; object-fit: contain; background: #f1f1f4 }
+figure img { height: 6rem; width: 6rem; object-fit: contain; background: #f1f1f4;
+       outline: 1px solid #0000001a; outline-offset: -1px }
 figure.pair img + img { margin-left: .2rem }
 figcaption { font-size: .7rem; line-height: 1.25; color: #555; overflow-wrap: anywhere }
 figcaption b { color: #222; font-weight: 600 }

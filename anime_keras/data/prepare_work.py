@@ -319,9 +319,8 @@ def work(
 ) -> None:
     """Do chunks, on all cores.
 
-    Threads, not processes: nearly all the time is spent in OpenCV, Pillow and the network, which let
-    go of Python's lock. They start at once, share one network, and work in a notebook on every
-    system.
+    Threads, not processes: most of the time is spent in OpenCV, Pillow and the network, which let go
+    of Python's lock. Threads start at once, share one network, and work in a notebook on every system.
 
     Args:
         todo: the chunks.

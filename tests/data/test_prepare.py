@@ -414,7 +414,8 @@ def test_killed_and_gone_on_gives_the_same_bytes(messy, prepared, tmp_path, when
     assert [path.name for path in out.iterdir()] == [".work"]
     done = list((out / ".work").glob("*.chunk"))
     if when == "looking":
-        done.pop().write_bytes(b"")  # as after a power cut
+        torn = done.pop()
+        torn.write_bytes(torn.read_bytes()[:-5])  # as after a power cut
     events = []
     data.prepare(messy, out, 64, progress=watch(events))
     looked = [done for what, done, _ in events if what.startswith("looking")]
@@ -523,7 +524,8 @@ def test_a_picture_is_in_one_split_whatever_it_is_packed_in(tmp_path):
         assert a.shards(split)[0].read_bytes() == b.shards(split)[0].read_bytes()
 
 
-def test_work_begun_goes_on_when_files_are_added(tmp_path):
+def test_work_begun_goes_on_when_files_change(tmp_path):
+    """What was looked at before is not looked at again, but for the file that is another now."""
     folder, out = tmp_path / "in", tmp_path / "out"
     draw(folder, 24)
 
@@ -533,11 +535,17 @@ def test_work_begun_goes_on_when_files_are_added(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         data.prepare(folder, out, 64, workers=1, progress=stop)
-    save(folder / "z.png", data.render(1, 96, seed=50).images[0])
+    images = data.render(2, 96, seed=50).images
+    save(folder / "z.png", images[0])
+    save(folder / "f01.png", images[1])
     events = []
-    found = kept(data.prepare(folder, out, 64, progress=watch(events)))
-    assert events[0][1] >= 16 and events[0][2] == 25
+    prepared = data.prepare(folder, out, 64, progress=watch(events))
+    assert 8 <= events[0][1] < 24 and events[0][2] == 25
+    found = kept(prepared)
     assert len(found) == 25
+    split = found["f01.png"]
+    image = prepared.images(split)[prepared.names(split).index("f01.png")]
+    np.testing.assert_array_equal(image, square(images[1], 64))
 
 
 def test_no_space_left(messy, prepared, tmp_path, monkeypatch):
