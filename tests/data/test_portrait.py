@@ -97,7 +97,7 @@ def test_a_portrait_is_the_same_alone_in_a_batch_and_in_another_process(faces):
 def test_a_portrait_is_the_same_at_any_size(faces, size):
     other = portraits(2, size=size, seed=5)
     assert other.images.shape == (2, size, size, 3)
-    np.testing.assert_allclose(other.landmarks, faces.landmarks[:2] * (size / 64), atol=0.02 * size)
+    np.testing.assert_allclose(other.landmarks / size, faces.landmarks[:2] / 64, atol=1e-5)
     # Coarse copies of both, which average the grain away.
     coarse = [
         np.stack([patches(image, 8) for image in images])
@@ -193,6 +193,7 @@ def test_turning_moves_the_nose_to_the_far_eye():
         assert (width[far] < width[near]).all()
 
 
+PARTS = ("centre", "inner", "outer", "top", "bottom")
 OPEN = {"expression": "neutral", "glasses": "none"}
 
 
@@ -207,21 +208,44 @@ def pair(size, one, other, count=12, seed=2):
 def test_irises_lie_where_the_landmarks_say():
     """Another eye colour changes pixels about the landmarks of the eyes and nowhere else."""
     first, _, changed = pair(128, {**OPEN, "eye_color": "red"}, {**OPEN, "eye_color": "aqua"})
-    at = named(first)
+    at, gaps = named(first), []
     y, x = np.mgrid[:128, :128] + 0.5
     for row, change in enumerate(changed):
         taken = np.zeros_like(change, bool)
         for side in ("left", "right"):
-            spot = at[f"{side}_eye_centre"][row]
-            wide = np.linalg.norm((at[f"{side}_eye_outer"] - at[f"{side}_eye_inner"])[row])
-            near = np.hypot(x - spot[0], y - spot[1]) < 0.7 * wide
+            marks = {part: at[f"{side}_eye_{part}"][row] for part in PARTS}
+            wide = np.linalg.norm(marks["outer"] - marks["inner"])
+            near = np.hypot(x - marks["centre"][0], y - marks["centre"][1]) < 0.7 * wide
             weight = change * near
             taken |= near
             if weight.max() < 60:
                 continue  # behind the hair
             centre = np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
-            assert np.linalg.norm(centre - spot) < 0.2 * wide
+            assert np.linalg.norm(centre - marks["centre"]) < 0.2 * wide
+            # The lids cut the iris off at top (where lashes are) and bottom.
+            down = marks["bottom"] - marks["top"]
+            along = ((x - marks["top"][0]) * down[0] + (y - marks["top"][1]) * down[1]) / (
+                down @ down
+            )
+            gaps.append([along[weight > 60].min(), along[weight > 60].max()])
         assert change[~taken].max() == 0
+    assert len(gaps) >= 16
+    np.testing.assert_allclose(np.median(gaps, axis=0), [0.1, 1], atol=0.2)
+
+
+def test_teeth_lie_in_the_mouth():
+    first, _, _ = pair(128, {"expression": "laugh"}, {"expression": "laugh"})
+    at = named(first)
+    for row, image in enumerate(first.images):
+        corners = at["mouth_left"][row], at["mouth_right"][row]
+        top, bottom = at["mouth_top"][row], at["mouth_bottom"][row]
+        middle = (top + bottom) / 2
+        wide = np.linalg.norm(corners[1] - corners[0])
+        # Inside it is brighter and less red than the lips just above and below.
+        inside = patch(image, middle, 0.12 * wide).astype(float).mean(axis=0)
+        for lip in (top - 0.5 * (bottom - top), bottom + 0.5 * (bottom - top)):
+            outside = patch(image, lip, 0.06 * wide).astype(float).mean(axis=0)
+            assert inside[1] / inside[0] > outside[1] / outside[0] + 0.05
 
 
 @pytest.mark.parametrize("word", data.FACTORS["eye_color"])
