@@ -133,7 +133,7 @@ class TestTrain:
     def test_says_what_it_read_and_where_to_look(self, trained, pictures):
         folder, output = trained
         assert f"Read 16 pictures from {pictures}." in output
-        assert f"left out {pictures / 'broken [bold].png'}: not a picture" in output
+        assert f"left out {pictures / 'broken [bold].png'}: text, not a picture" in output
         assert f"'{folder / 'report.html'}'" in output
         assert f"generate --run '{folder}' --seed 1 --out more.png" in output
 
