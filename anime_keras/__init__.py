@@ -22,6 +22,7 @@ _SUBMODULES = [
     "checkpoints",
     "cli",
     "data",
+    "exercises",
     "latents",
     "lab",
     "layers",

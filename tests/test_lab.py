@@ -1,15 +1,17 @@
 """Scale, pictures with alt text; of each exercise the stub, the solution and typical mistakes."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from anime_keras import lab, models
+from anime_keras import exercises, lab, models
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -127,17 +129,17 @@ def test_watch_stops_when_its_time_is_over(shown):
 
 def test_an_unknown_exercise_lists_those_there_are():
     for ask in (lab.hint, lambda name: lab.check(name, None)):
-        with pytest.raises(ValueError, match=r"'99.1'; there are 02.1, 02.2"):
+        with pytest.raises(ValueError, match=r"'99.1'; there are 01.1, 01.2"):
             ask("99.1")
 
 
-@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+@pytest.mark.parametrize("name", exercises.names())
 def test_every_exercise_has_a_hint(capsys, name):
     lab.hint(name)
     assert len(capsys.readouterr().out.split()) > 10
 
 
-@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+@pytest.mark.parametrize("name", exercises.names())
 @pytest.mark.parametrize("answer", [None, 3, "help"])
 def test_nonsense_is_answered_and_never_raises(capsys, name, answer):
     assert not lab.check(name, answer)
@@ -159,9 +161,9 @@ def _cell(name, kind):
     raise AssertionError(f"No notebook has a cell tagged {kind!r} for {name}.")
 
 
-@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+@pytest.mark.parametrize("name", exercises.names())
 def test_the_notebooks_stub_fails_with_advice_and_its_solution_passes(capsys, name):
-    space = {"lab": lab, "ops": ops, "np": np, "keras": keras}
+    space = {"lab": lab, "ops": ops, "np": np, "keras": keras, "cv2": cv2, "hashlib": hashlib}
     exec(_cell(name, "exercise"), space)
     assert capsys.readouterr().out.startswith(f"{name}: not yet. ")
     exec(_cell(name, "solution"), space)
@@ -237,7 +239,143 @@ def _plan(**changes):
     return {**plan, **changes}
 
 
+def _pair(to_network=None, to_picture=None):
+    """Both functions of 01.1, right but for what is given."""
+    return (
+        to_network or (lambda x: x.astype("float32") / 127.5 - 1),
+        to_picture or (lambda x: np.clip(np.rint((x + 1) * 127.5), 0, 255).astype("uint8")),
+    )
+
+
+def _bits(of_fields, width=9, height=8, kind=cv2.INTER_AREA):
+    """A hash of small grey fields."""
+
+    def bits(image):
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        return of_fields(cv2.resize(grey, (width, height), interpolation=kind))
+
+    return bits
+
+
+def _brighter(fields):
+    return fields[:, 1:] > fields[:, :-1]
+
+
+def _matrix(turned=1, scaled=True, shift=(0, 0), exchanged=False, mirrored=False):
+    """A matrix that aligns, with something wrong in it."""
+
+    def matrix(left, right, size):
+        if exchanged:
+            left, right = right, left
+        across, wanted = right - left, 0.29 * size
+        c, s = wanted * across / (across @ across)
+        if not scaled:
+            c, s = np.array([c, s]) / np.hypot(c, s)
+        if turned == 0:
+            c, s = np.hypot(c, s), 0.0
+        turn = np.array([[c, turned * s], [-turned * s, c]])
+        if mirrored:
+            turn[1] *= -1
+        place = np.array([0.5, 0.485]) * size + shift
+        return np.column_stack([turn, place - turn @ ((left + right) / 2)])
+
+    return matrix
+
+
+def _by_checksum(names, test, share=None):
+    """Words by the checksum of each name."""
+    digests = (hashlib.sha256(str(name).encode()).digest() for name in names)
+    chances = [int.from_bytes(digest[:8], "big") / 2**64 for digest in digests]
+    return ["test" if chance < (share or test) else "train" for chance in chances]
+
+
+def _by_die(groups, test, seed=None):
+    random = np.random.default_rng(seed)
+    side = {group: random.random() < test for group in dict.fromkeys(groups)}
+    return ["test" if side[group] else "train" for group in groups]
+
+
+def _by_rank(groups, test):
+    """Steady in any order, but not when groups are added."""
+    known = sorted(set(groups))
+    held_out = set(known[: int(test * len(known))])
+    return ["test" if group in held_out else "train" for group in groups]
+
+
+def _by_first(groups, test):
+    """Every fifth group that comes along."""
+    places = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    return ["test" if places[group] % round(1 / test) == 0 else "train" for group in groups]
+
+
 MISTAKES = {
+    "01.1": {
+        "as a pair": lambda x: x,
+        "That is [0, 1]": _pair(lambda x: x.astype("float32") / 255),
+        "divided twice": _pair(lambda x: (x / np.float32(255)) / np.float32(127.5) - 1),
+        "half as wide": _pair(lambda x: x / np.float32(255) - np.float32(0.5)),
+        "not 1: there are 255 steps": _pair(lambda x: x / np.float32(128) - 1),
+        "uint8 still": _pair(lambda x: x * 2 - 255),
+        "float64": _pair(lambda x: x / 127.5 - 1),
+        "-1 to 1 was wanted": _pair(lambda x: x.astype("float32")),
+        "not in equal steps": _pair(lambda x: (2 * (x / 255) ** 2.2 - 1).astype("float32")),
+        "one too dark": _pair(None, lambda x: np.clip((x + 1) * 127.5, 0, 255).astype("uint8")),
+        "Clip first": _pair(None, lambda x: np.rint((x + 1) * 127.5).astype("int").astype("uint8")),
+        "pictures are uint8": _pair(None, lambda x: (x + 1) * 127.5),
+        "do not come back": _pair(None, lambda x: np.clip(x * 255, 0, 255).astype("uint8")),
+        "nothing is returned": _pair(lambda x: None),
+        "has the shape": _pair(lambda x: x[0]),
+    },
+    "01.2": {
+        "fine print": lambda v: v.astype("uint8"),
+        "White comes out black": lambda v: np.rint(v / 256).astype("int").astype("uint8"),
+        "overflows": lambda v: (v * np.uint16(255) // np.uint16(65535)).astype("uint8"),
+        "The range is [0, 1]": lambda v: v / 65535,
+        "a picture is uint8": lambda v: v / 257,
+        "by its own lightest": lambda v: np.rint(
+            (v - float(v.min())) / (float(v.max()) - float(v.min())) * 255
+        ).astype("uint8"),
+        "14513 becomes 120, and 56 was wanted": lambda v: (255 * (v / 65535) ** 0.5).astype(
+            "uint8"
+        ),
+        "has the shape": lambda v: v[0],
+    },
+    "01.3": {
+        "the average hash": _bits(lambda fields: fields > fields.mean(), 8),
+        "other way round": _bits(lambda fields: fields[:, 1:] < fields[:, :-1]),
+        "the field above": _bits(lambda fields: fields[1:] > fields[:-1], 8, 9),
+        "Compare, do not subtract": _bits(lambda fields: np.diff(fields) > 0),
+        "INTER_AREA": _bits(_brighter, kind=cv2.INTER_LINEAR),
+        "There are 63 bits": _bits(_brighter, 8, 9),
+        "There are 112 bits": _bits(_brighter, 9, 14),
+        "of 64 bits are others": _bits(lambda fields: fields[:, 1:] > 128),
+        "nothing like that": lambda image: None,
+    },
+    "01.4": {
+        "nothing is turned": _matrix(turned=0),
+        "wrong way": _matrix(turned=-1),
+        "does not scale": _matrix(scaled=False),
+        "off by 3.0 pixels across and -2.0": _matrix(shift=(3, -2)),
+        "upside down": _matrix(exchanged=True),
+        "mirrored": _matrix(mirrored=True),
+        "has the shape (2, 2)": lambda left, right, size: np.eye(2),
+        "they arrive at": lambda left, right, size: np.zeros((2, 3)),
+        "nothing is returned": lambda left, right, size: None,
+    },
+    "01.5": {
+        "Called twice": _by_die,
+        "are in both": lambda groups, test: _by_checksum(range(len(groups)), test),
+        "salted": lambda groups, test: [
+            "test" if hash(group) % 100 < 100 * test else "train" for group in groups
+        ],
+        "With more pictures": _by_rank,
+        "In another order": _by_first,
+        "With test=0.2 a part": lambda groups, test: _by_checksum(groups, test, 0.5),
+        "but with test=0.05": lambda groups, test: _by_checksum(groups, test, 0.2),
+        "All pictures are train": lambda groups, test: ["train"] * len(groups),
+        "a list of 3000 words": lambda groups, test: "train",
+        "The words are": lambda groups, test: ["val"] * len(groups),
+    },
     "02.1": {
         "fades": lambda x: -ops.mean(ops.softplus(x)),
         "turned round": lambda x: ops.mean(ops.softplus(x)),
@@ -313,7 +451,7 @@ def test_a_typical_mistake_gets_its_own_message(capsys, name, message, answer):
     assert message.lower() in said.lower()
 
 
-@pytest.mark.parametrize("name", sorted(lab.EXERCISES))
+@pytest.mark.parametrize("name", exercises.names())
 def test_messages_differ(capsys, name):
     said = set()
     for answer in MISTAKES[name].values():

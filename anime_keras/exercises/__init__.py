@@ -1,0 +1,88 @@
+"""The exercises of the notebooks: a module for each notebook, loaded when one of it is asked for.
+
+An exercise is a function that looks at an answer and returns a word of praise, or raises `Wrong` with
+the sentence that helps. The notebooks call it by its name, "02.1" for the first of notebook 02, through
+`lab.hint` and `lab.check`.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MODULES = {"01": "preprocessing", "02": "dcgan"}
+"""Number of a notebook -> the module here that holds its exercises."""
+
+
+class Wrong(Exception):
+    """What is wrong with an answer, in a sentence that helps."""
+
+
+class Exercise(NamedTuple):
+    """A hint, and a check that returns praise or raises `Wrong`."""
+
+    hint: str
+    check: Callable[[Any], str]
+
+
+_REGISTERED: dict[str, Exercise] = {}
+
+
+def exercise(name: str, hint: str) -> Callable[[Callable], Callable]:
+    """Register a check under the name of its exercise."""
+
+    def register(check: Callable[[Any], str]) -> Callable[[Any], str]:
+        _REGISTERED[name] = Exercise(hint, check)
+        return check
+
+    return register
+
+
+def find(name: str) -> Exercise:
+    """An exercise by its name.
+
+    Raises:
+        ValueError: there is none of that name; the message lists those there are.
+    """
+    notebook = name.partition(".")[0]
+    if notebook in MODULES:
+        _load(notebook)
+    if name not in _REGISTERED:
+        raise ValueError(f"There is no exercise {name!r}; there are {', '.join(names())}.")
+    return _REGISTERED[name]
+
+
+def names() -> list[str]:
+    """Names of all exercises, in order."""
+    for notebook in MODULES:
+        _load(notebook)
+    return sorted(_REGISTERED)
+
+
+def _load(notebook: str) -> None:
+    importlib.import_module(f"{__name__}.{MODULES[notebook]}")
+
+
+# --- what checks have in common -------------------------------------------------------------------
+
+
+def function(answer: Any) -> None:
+    """Raise `Wrong` if the answer is no function."""
+    if not callable(answer):
+        raise Wrong("Hand over the function itself, without calling it.")
+
+
+def number(value: Any, what: str) -> float:
+    """A number that an answer returned, as a float; raises `Wrong` if it is none."""
+    if value is None or value is ...:
+        raise Wrong(f"{what} is {value}: nothing is returned yet.")
+    shape = tuple(getattr(value, "shape", ()))
+    if shape:
+        raise Wrong(f"{what} has the shape {shape}, and one number is wanted: take the mean.")
+    return float(value)
+
+
+def close(value: float, wanted: float, tolerance: float = 1e-4) -> bool:
+    """Whether two numbers are equal but for rounding."""
+    return bool(np.isclose(value, wanted, rtol=tolerance, atol=tolerance))
