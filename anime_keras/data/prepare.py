@@ -24,6 +24,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from anime_keras import weights
 from anime_keras.data import faces as faces_module
 from anime_keras.data import prepare_choice, prepare_report, prepare_work, reading, records
 from anime_keras.data.prepare_choice import Choice, Picture
@@ -277,16 +278,16 @@ def _settings(**settings: Any) -> dict[str, Any]:
 
 
 def _name_detector(faces: Any) -> str | bool:
-    """What tells one detector from another: its class and its plain settings."""
+    """What tells one detector from another: its weights, or its class and its plain settings."""
     if not faces:
         return False
-    kind = faces_module.Network if faces is True else type(faces)
     if faces is True:
-        return kind.__name__
+        return f"Network({weights.card('face_finder')['sha256'][:12]})"
     if isinstance(faces, str) or not callable(getattr(faces, "find", None)):
         raise ValueError(
             f"faces must be True, False or a detector with a method find, not {faces}."
         )
+    kind = type(faces)
     plain = {k: v for k, v in vars(faces).items() if isinstance(v, (int, float, str, Path))}
     return f"{kind.__name__}({', '.join(f'{k}={v}' for k, v in sorted(plain.items()))})"
 

@@ -7,6 +7,7 @@ SHA-256. `path` checks that before anything reads the weights.
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
 
@@ -18,16 +19,28 @@ def path(name: str) -> Path:
         FileNotFoundError: it is not there.
         ValueError: it is not the file that was trained.
     """
-    file = FOLDER / name
-    card = FOLDER / f"{name.split('.')[0]}.json"
-    for wanted in (file, card):
-        if not wanted.is_file():
-            raise FileNotFoundError(
-                f"{wanted} is missing: install anime_keras again, or train the weights with "
-                f"python -m anime_keras.weights.{name.split('.')[0]}"
-            )
-    if checksum(file) != json.loads(card.read_text(encoding="utf-8"))["sha256"]:
+    file = _there(name)
+    if checksum(file) != card(name.split(".")[0])["sha256"]:
         raise ValueError(f"{file} is damaged: its checksum differs. Install anime_keras again.")
+    return file
+
+
+def card(name: str) -> dict[str, Any]:
+    """How the network of a name such as "face_finder" was trained.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    return json.loads(_there(f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _there(name: str) -> Path:
+    file = FOLDER / name
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} is missing: install anime_keras again, or train the weights with "
+            f"python -m anime_keras.weights.{name.split('.')[0]}"
+        )
     return file
 
 

@@ -318,6 +318,13 @@ def main(
     (out / "face_finder.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
 
 
+def _save(model: Any, out: Path) -> None:
+    """The weights alone: a compiled model would save its optimizer's with them, thrice the size."""
+    plain = faces.build_network()
+    plain.set_weights(model.get_weights())
+    plain.save_weights(out / "face_finder.weights.h5")
+
+
 class _Budget:
     """Learning rate over a time budget: up in the first 3%, then down as half a cosine."""
 
