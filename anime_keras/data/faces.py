@@ -139,7 +139,7 @@ def build_network(width: int = 16) -> Any:
     Height and width are multiples of 32. Five times the picture is halved and its channels grow; the
     last three stages are joined again from the coarse to the fine, so that an answer knows the whole
     face as well as the eye's place (a feature pyramid, Lin et al. 2017). With width 16 it has
-    636,425 parameters.
+    645,689 parameters, 2.7 MB.
     """
     import keras
     from keras import layers
