@@ -3,6 +3,9 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -146,6 +149,13 @@ def test_nonsense_is_answered_and_never_raises(capsys, name, answer):
     assert capsys.readouterr().out.startswith(f"{name}: not yet. ")
 
 
+def test_an_exercise_loads_its_own_notebook_and_no_more():
+    code = "import sys; from anime_keras import exercises; exercises.find('01.1');"
+    code += "print({'keras', 'anime_keras.exercises.dcgan'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_an_error_in_an_answer_is_reported(capsys):
     assert not lab.check("02.1", lambda: 0)
     assert "It raised TypeError" in capsys.readouterr().out
@@ -168,6 +178,49 @@ def test_the_notebooks_stub_fails_with_advice_and_its_solution_passes(capsys, na
     assert capsys.readouterr().out.startswith(f"{name}: not yet. ")
     exec(_cell(name, "solution"), space)
     assert capsys.readouterr().out.startswith(f"{name}: right. ")
+
+
+# --- right answers, said otherwise than the notebook's solution says them ---------------------------
+
+
+def _by_crc(groups, test):
+    chances = [zlib.crc32(group.encode()) / 2**32 for group in groups]
+    return np.array(["test" if chance < test else "train" for chance in chances])
+
+
+def _by_opencv(left, right, size):
+    across, middle = right - left, (left + right) / 2
+    tilt, scale = np.degrees(np.arctan2(*across[::-1])), 0.29 * size / np.hypot(*across)
+    matrix = cv2.getRotationMatrix2D(tuple(middle), tilt, scale)
+    matrix[:, 2] += np.array([0.5, 0.485]) * size - middle
+    return matrix
+
+
+def _by_mean(image):
+    fields = cv2.resize(image.astype("float32").mean(-1), (9, 8), interpolation=cv2.INTER_AREA)
+    return np.diff(fields) > 0
+
+
+def _by_keras():
+    def to_picture(values):
+        return ops.cast(ops.clip(ops.round((values + 1) * 127.5), 0, 255), "uint8")
+
+    return lambda images: ops.cast(images, "float32") / 127.5 - 1, to_picture
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("01.1", _by_keras()),
+        ("01.2", lambda values: (values >> 8).astype("uint8")),
+        ("01.2", lambda values: ((values.astype("uint32") * 255 + 32767) // 65535).astype("uint8")),
+        ("01.3", _by_mean),
+        ("01.4", _by_opencv),
+        ("01.5", _by_crc),
+    ],
+)
+def test_another_right_answer_is_right(name, answer):
+    assert lab.check(name, answer)
 
 
 # --- typical mistakes, each with a message of its own ---------------------------------------------
