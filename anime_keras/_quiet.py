@@ -25,14 +25,21 @@ def install() -> None:
 class _QuietTensorFlow(MetaPathFinder, Loader):
     """Answers the first `import tensorflow`, then steps aside."""
 
+    asking = False
+
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
-        if name != "tensorflow":
+        if name != "tensorflow" or self.asking:
             return None
-        sys.meta_path.remove(self)
+        self.asking = True  # the others, whether it is there at all
+        try:
+            found = importlib.util.find_spec(name)
+        finally:
+            self.asking = False
         # Where it is not installed, the import fails in the usual words.
-        return ModuleSpec(name, self) if importlib.util.find_spec(name) else None
+        return ModuleSpec(name, self) if found else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
+        sys.meta_path.remove(self)
         module = _import_quietly(spec.name)
         self.spec = module.__spec__
         return module

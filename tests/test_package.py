@@ -34,6 +34,15 @@ def test_drawing_faces_does_not_wait_for_tensorflow():
     assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)
 
 
+def test_asking_whether_tensorflow_is_there_keeps_it_quiet():
+    done = python(
+        "import importlib.util, anime_keras\n"
+        "print(importlib.util.find_spec('tensorflow').name)\n"
+        "import tensorflow"
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("tensorflow\n", "", 0)
+
+
 def test_tensorflow_is_imported_quietly():
     done = python(
         "import anime_keras\n"
