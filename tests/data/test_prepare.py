@@ -209,6 +209,17 @@ def test_near_duplicates_are_removed(twins, tmp_path):
         assert split == prepare_choice.draw_split(digest, 0.3, 0.3)
 
 
+def test_of_twins_as_large_the_labelled_one_stays(tmp_path):
+    """The copy is read first and has as many pixels; without its labels the drawing is worth less."""
+    images = draw(tmp_path / "in", 6)
+    for i, image in enumerate(images):
+        save(tmp_path / "in" / f"a{i:02d}.jpg", image)
+    rows = "".join(f"f{i:02d}.png,blue\n" for i in range(6))
+    (tmp_path / "in" / "labels.csv").write_text("file,hair_color\n" + rows)
+    prepared = data.prepare(tmp_path / "in", tmp_path / "out", 64)
+    assert sorted(kept(prepared)) == [f"f{i:02d}.png" for i in range(6)]
+
+
 def test_near_duplicates_are_kept_together(twins, tmp_path):
     """Apart they would be in two splits half of the time."""
     prepared = data.prepare(twins, tmp_path / "out", 64, near="together", val=0.3, test=0.3)
