@@ -1,4 +1,4 @@
-"""Drawn illustrations: one to five people anywhere on a picture, with the boxes of their faces.
+"""Drawn illustrations: up to five people anywhere on a picture, with the boxes of their faces.
 
 A picture is put together from back to front: a background, things that are no faces, and the people
 as stickers with soft edges. A person's sticker is cut out exactly, without a rule for each shape: it
@@ -53,8 +53,8 @@ def render_scene(
     Args:
         width: in pixels, 128 to 1024.
         height: the same; as much as the width unless told.
-        faces: how many, 1 to 5; by chance unless told. Where they find no room there are fewer, but
-            never none.
+        faces: how many, 0 to 5; 1 to 5 by chance unless told. Where they find no room there are
+            fewer, but not none.
         seed: which endless row of scenes, 0 <= seed < 2**32.
         index: which scene of that row, 0 <= index < 2**32.
         change: alters the people before they are drawn, such as to stranger proportions.
@@ -65,23 +65,23 @@ def render_scene(
     height = width if height is None else height
     _check("width", width, *SIDES)
     _check("height", height, *SIDES)
-    _check("faces", 1 if faces is None else faces, 1, MOST)
+    _check("faces", 1 if faces is None else faces, 0, MOST)
     _check("seed", seed, 0, 2**32 - 1)
     _check("index", index, 0, 2**32 - 1)
     # The people of a scene are of a row that no set of single faces has: its name has more bits.
     random = np.random.default_rng((seed, index, 5))
-    faces = faces or int(random.choice([1, 2, 3, 4, 5], p=[0.4, 0.25, 0.15, 0.1, 0.1]))
-    people = sample(faces, seed + (1 << 40), MOST * index)
+    drawn = int(random.choice([1, 2, 3, 4, 5], p=[0.4, 0.25, 0.15, 0.1, 0.1]))
+    faces = drawn if faces is None else faces
+    people = sample(max(faces, 1), seed + (1 << 40), MOST * index)
     if change:
         people = change(people, random)
 
     image = _background(people.person(0), width, height)
     _clutter(image, random)
     heads = _places(faces, width, height, random)
-    landmarks = []
+    landmarks = np.empty((len(heads), len(anime.LANDMARKS), 2), np.float32)
     for row, place in enumerate(heads):
-        landmarks.append(_stick(image, people.person(row), place))
-    landmarks = np.stack(landmarks)
+        landmarks[row] = _stick(image, people.person(row), place)
     boxes = np.concatenate([landmarks.min(axis=1), landmarks.max(axis=1)], axis=1)
     return Scene(image, boxes, landmarks, people.part(slice(len(heads))))
 
@@ -102,6 +102,8 @@ class _Place:
 def _places(faces: int, width: int, height: int, random: np.random.Generator) -> list[_Place]:
     """Places whose heads do not overlap, from the rearmost (highest) to the foremost."""
     short, found = min(width, height), []
+    if not faces:
+        return []
     largest = 0.85 / np.sqrt(faces)
     for _ in range(40 * faces):
         size = short * largest * random.uniform(0.16, 1) ** 1.2

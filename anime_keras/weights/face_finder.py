@@ -59,13 +59,17 @@ def strange(people: People, random: np.random.Generator) -> People:
 
 
 def draw_scene(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Picture number `index`, its boxes and eyes (faces, 2, 2): a scene, or each fourth a portrait."""
+    """Picture number `index`, its boxes and eyes (faces, 2, 2).
+
+    Of eight, two are portraits, one shows no face, and five are scenes with some.
+    """
     cv2.setNumThreads(1)
     if index % 4 == 3:
         (image,), marks = rendering.draw_people(sample(1, SEED, index), SIDE, "portrait")
         boxes = np.concatenate([marks.min(axis=1), marks.max(axis=1)], axis=1)
         return image, boxes, marks[:, [0, 5]]
-    scene = scenes.render_scene(SIDE, seed=SEED, index=index, change=strange)
+    count = 0 if index % 8 == 5 else None
+    scene = scenes.render_scene(SIDE, faces=count, seed=SEED, index=index, change=strange)
     return scene.image, scene.boxes, scene.landmarks[:, [0, 5]]
 
 
@@ -77,9 +81,12 @@ def view(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A look at a scene: one of its faces at any size and place, turned, squeezed, mirrored.
 
-    Some looks are so near that only an eye or a mouth is seen: a part of a face is no face.
+    Some looks are so near that only an eye or a mouth is seen: a part of a face is no face. And one
+    in five sees no face at all, for a finder that has always seen one finds one everywhere.
     """
     image, boxes, eyes = scene
+    if not len(boxes) or random.random() < 0.2:
+        return restyle(_faceless(image, boxes, random), boxes[:0], random), boxes[:0], eyes[:0]
     box = boxes[random.integers(len(boxes))]
     own = math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
     near = random.random() < 0.15
@@ -111,6 +118,26 @@ def view(
         eyes = eyes[:, ::-1]
     boxes = np.concatenate([middle - half, middle + half], axis=1)
     return restyle(seen, boxes, random), boxes, eyes
+
+
+def _faceless(image: np.ndarray, boxes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A part of a scene beside its faces; or, now and then and where there is none, a texture."""
+    for _ in range(6 if random.random() < 0.75 else 0):
+        side = random.uniform(0.15, 0.95 if not len(boxes) else 0.6) * SIDE
+        low = random.uniform(0, SIDE - side, 2)
+        if ((boxes[:, :2] > low + side) | (boxes[:, 2:] < low)).any(axis=1).all():
+            (left, top), side = low.astype(int), int(side)
+            part = image[top : top + side, left : left + side]
+            return cv2.resize(part, (VIEW, VIEW), interpolation=cv2.INTER_AREA)
+    texture = np.zeros((VIEW, VIEW, 3), np.float32)
+    for grain in (2, 4, 8, 16, 32, 64, 128):  # clouds, leaves, cloth, noise
+        noise = random.normal(0, random.exponential(1), (grain, grain, 3)).astype(np.float32)
+        kind = cv2.INTER_CUBIC if random.random() < 0.7 else cv2.INTER_NEAREST
+        texture += cv2.resize(noise, (VIEW, VIEW), interpolation=kind)
+    grey = texture.mean(axis=-1, keepdims=True)
+    texture = grey + (texture - grey) * random.uniform(0, 1.2)
+    texture = 128 + 60 * random.uniform(0.3, 1.5) * texture / texture.std()
+    return texture.clip(0, 255).astype(np.uint8)
 
 
 def restyle(image: np.ndarray, boxes: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -257,6 +284,7 @@ def main(
     batch: int = 64,
     learning_rate: float = 2e-3,
     seed: int = 0,
+    begin: Annotated[Path | None, typer.Option(help="Go on from these weights.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Keep the drawings in this file.")] = None,
 ) -> None:
     """Draw scenes, train the face finder on them, and write its weights and its card."""
@@ -272,6 +300,8 @@ def main(
 
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     model = faces.build_network()
+    if begin:
+        model.load_weights(begin)
     schedule = _Budget(learning_rate, 60 * minutes)
     model.compile(keras.optimizers.AdamW(learning_rate, weight_decay=1e-3, clipnorm=5.0), loss)
 
@@ -302,7 +332,8 @@ def main(
             model.save_weights(out / "face_finder.weights.h5")
     model.save_weights(out / "face_finder.weights.h5")
     card = {
-        "trained_on": f"{len(drawn) - 500} drawings of this kit: scenes, and a quarter portraits",
+        "trained_on": f"{len(drawn) - 500} drawings of this kit: see draw_scene",
+        "begun_from": weights.checksum(begin) if begin else None,
         "steps": steps,
         "batch": batch,
         "minutes": minutes,

@@ -28,6 +28,12 @@ def test_faces_are_where_the_scene_says(faces):
         assert (eyes[:, 0, 0] < eyes[:, 1, 0]).all()  # tilted by 55 degrees at most
 
 
+def test_a_scene_without_faces():
+    scene = scenes.render_scene(160, faces=0, seed=1)
+    assert scene.boxes.shape == (0, 4) and scene.landmarks.shape == (0, 31, 2)
+    assert len(scene.people) == 0 and scene.image.std() > 3
+
+
 def test_faces_asked_for_are_mostly_there():
     counts = [len(scenes.render_scene(256, faces=3, seed=2, index=i).boxes) for i in range(10)]
     assert np.mean(counts) > 2.7
@@ -82,7 +88,7 @@ def test_stickers_have_no_fringe():
     [
         ({"width": 64}, "width must be between 128 and 1024"),
         ({"height": 2000}, "height must be between"),
-        ({"faces": 6}, "faces must be between 1 and 5"),
+        ({"faces": 6}, "faces must be between 0 and 5"),
         ({"faces": 1.5}, "faces must be a whole number"),
         ({"index": -1}, "index must be between"),
     ],
