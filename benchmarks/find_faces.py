@@ -51,6 +51,15 @@ def drawn_scenes(count: int) -> None:
     )
 
 
+def faceless_scenes(count: int) -> None:
+    """Scenes with everything but people: whatever is found there is none."""
+    found = [
+        faces.find(scenes.render_scene(256, faces=0, seed=SEED, index=index).image)
+        for index in range(count)
+    ]
+    print(f"{count} drawn scenes without faces: something is found on {sum(map(bool, found))}")
+
+
 def drawn_portraits(count: int) -> None:
     """Portraits of 128 pixels, one face each."""
     images, marks = rendering.draw_people(sample(count, SEED), 128, "portrait")
@@ -117,6 +126,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     drawn_scenes(options.count)
+    faceless_scenes(options.count)
     drawn_portraits(options.count)
     for folder in options.folder:
         real(folder, options.sheet)

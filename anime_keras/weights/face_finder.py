@@ -262,7 +262,7 @@ def loss(wanted: Any, answer: Any) -> Any:
 
 
 class _Looks:
-    """Endless batches of views, made by worker processes."""
+    """Batches of views; which, is told by their number."""
 
     def __init__(self, pool: list, batch: int, seed: int) -> None:
         self.pool, self.batch, self.seed = pool, batch, seed
@@ -329,8 +329,8 @@ def main(
             print(
                 f"{steps} {spent / 60:.1f} min: {np.mean(values):.3f} {held_loss:.3f}", flush=True
             )
-            model.save_weights(out / "face_finder.weights.h5")
-    model.save_weights(out / "face_finder.weights.h5")
+            _save(model, out)
+    _save(model, out)
     card = {
         "trained_on": f"{len(drawn) - 500} drawings of this kit: see draw_scene",
         "begun_from": weights.checksum(begin) if begin else None,
