@@ -215,14 +215,13 @@ def test_finds_drawn_faces_and_their_eyes():
 
 
 def test_hardly_anything_on_pictures_of_nothing():
-    """On flat and shaded pictures nothing; on drawn clutter, measured: 28 of 300 at the usual 0.35."""
+    """Nothing on flat and shaded pictures; on drawn clutter something on about one of forty."""
     shade = np.linspace(0, 255, 200).astype(np.uint8)[None, :, None]
     assert faces.find(np.broadcast_to(shade, (160, 200, 3)).copy()) == []
     assert faces.find(np.full((50, 50, 3), 128, np.uint8)) == []
     empty = [scenes.render_scene(192, faces=0, seed=78, index=i).image for i in range(40)]
     found = faces.default_detector().find_all(empty)
-    assert sum(bool(f) for f in found) <= 6
-    assert sum(any(face.score > 0.6 for face in f) for f in found) <= 1
+    assert sum(bool(f) for f in found) <= 3
 
 
 def test_the_same_face_in_any_size():
