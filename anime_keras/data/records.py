@@ -10,6 +10,7 @@ shuffling needs no buffer, and reading no TensorFlow.
 """
 
 import contextlib
+import copy
 import csv
 import errno
 import hashlib
@@ -341,6 +342,20 @@ class Pictures:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def first(self, count: int | None) -> "Pictures":
+        """The first so many of them, still on disk; all for None."""
+        part = copy.copy(self)
+        part._which, part._offsets = self._which[:count], self._offsets[:count]
+        part.shape = (len(part._which), *self.shape[1:])
+        return part
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all pictures, in their order."""
+        digest = hashlib.sha256(repr(self.shape).encode())
+        for start in range(0, len(self), 1024):
+            digest.update(self[start : start + 1024])
+        return digest.hexdigest()
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """uint8 (size, size, 3) for an integer, else (chosen, size, size, 3)."""

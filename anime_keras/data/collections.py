@@ -1,0 +1,164 @@
+"""Pictures to look at in their order, without holding them all: drawn ones, and those of a folder.
+
+Each has a length and a shape, and gives uint8 (n, height, width, 3) when it is sliced, like an array
+and like the prepared pictures of `records.py`. `fingerprint` tells whether two are the same.
+"""
+
+import hashlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from anime_keras.data import archives, reading, records, rendering
+from anime_keras.data.reading import SUFFIXES
+
+_DRAWING = ("people", "stencils", "anime", "portrait", "rendering")
+
+
+class Rendered:
+    """Faces that are drawn when they are asked for: those of `render` with the same arguments."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(
+        self, count: int, size: int = 64, style: str = "anime", seed: int = 0, start: int = 0
+    ) -> None:
+        self.shape = (count, size, size, 3)
+        self.style, self.seed, self.start = style, seed, start
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """The pictures of a slice."""
+        start, stop, step = rows.indices(len(self))
+        drawn = rendering.render(
+            max(stop - start, 0), self.shape[1], self.style, self.seed, self.start + start
+        )
+        return drawn.images[::step]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides every pixel: the arguments, and the code that draws."""
+        code = sorted(Path(rendering.__file__).parent.glob("*.py"))
+        drawing = [p for p in code if p.stem.split("_")[0] in _DRAWING]
+        digest = hashlib.sha256(
+            repr(
+                (self.shape, self.style, self.seed, self.start, cv2.__version__, np.__version__)
+            ).encode()
+        )
+        for path in drawing:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+class Folder:
+    """The pictures of a folder, at any depth, in the order of their names, none of them resized.
+
+    Attributes:
+        paths: of each.
+        rejected: files that cannot be read, each with the reason.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: there are no pictures in it, or they are not all of one size.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, folder: str | Path, limit: int | None = None) -> None:
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {folder}.")
+        names = (folder / name for name in archives.Folder(folder).names)
+        paths = sorted(p for p in names if p.suffix.lower() in SUFFIXES)[:limit]
+        self.paths: list[Path] = []
+        self.rejected: dict[Path, str] = {}
+        shape = None
+        with ThreadPoolExecutor() as pool:
+            for path, found in zip(paths, pool.map(_shape, paths), strict=True):
+                if isinstance(found, str):
+                    self.rejected[path] = found
+                    continue
+                if shape is not None and found != shape:
+                    raise ValueError(
+                        f"The pictures in {folder} are of mixed sizes: {self.paths[0].name} is "
+                        f"{shape[1]}x{shape[0]}, {path.name} {found[1]}x{found[0]}. Bring them to "
+                        "one size in the same way as those they are compared with, such as with "
+                        "python -m anime_keras data prepare."
+                    )
+                shape = found
+                self.paths.append(path)
+        if shape is None:
+            first = next(iter(self.rejected.items()), None)
+            found = f", but {len(self.rejected)} files such as {first[0]}: {first[1]}" * bool(first)
+            raise ValueError(f"There are no pictures in {folder}{found}.")
+        self.shape = (len(self.paths), *shape, 3)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """The pictures of a slice."""
+        images = np.empty((len(range(*rows.indices(len(self)))), *self.shape[1:]), np.uint8)
+        with ThreadPoolExecutor() as pool:
+            for out, image in zip(images, pool.map(reading.read, self.paths[rows]), strict=True):
+                out[:] = image
+        return images
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all files, in their order."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+def _shape(path: Path) -> tuple[int, int] | str:
+    """Height and width of a file's picture, or why it has none. Read whole: half a file has a size."""
+    try:
+        return reading.read(path).shape[:2]
+    except reading.Unreadable as reason:
+        return str(reason)
+
+
+def collection(
+    data: str | Path, limit: int | None = None, size: int = 64, seed: int = 0, split: str = "train"
+) -> Any:
+    """Pictures by what a command calls them.
+
+    Args:
+        data: "rendered", "portraits" (drawn too), a folder that `prepare` wrote, or any folder.
+        limit: at most so many; of drawn ones so many, 10,000 by default.
+        size: of drawn ones.
+        seed: of drawn ones.
+        split: of prepared ones.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no pictures, pictures of several sizes, or not that split.
+    """
+    style = {"rendered": "anime", "portraits": "portrait"}.get(str(data))
+    if style:
+        return Rendered(limit or 10_000, size, style, seed)
+    if (Path(data) / records.MANIFEST).is_file():
+        return records.Prepared.open(data).pictures(split).first(limit)
+    return Folder(data, limit)
+
+
+def name(data: str | Path) -> str:
+    """A short name for it on a report: no path tells where somebody keeps their pictures."""
+    return re.sub(r"[^\w .-]", "_", Path(str(data)).name) or "pictures"
+
+
+def fingerprint(pictures: Any) -> str:
+    """SHA-256 that tells whether two collections, or arrays, hold the same pictures in one order."""
+    if hasattr(pictures, "fingerprint"):
+        return pictures.fingerprint()
+    digest = hashlib.sha256(repr((pictures.shape, str(pictures.dtype))).encode())
+    for start in range(0, len(pictures), 1024):
+        digest.update(np.ascontiguousarray(pictures[start : start + 1024]))
+    return digest.hexdigest()
