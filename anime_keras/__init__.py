@@ -27,6 +27,7 @@ _SUBMODULES = [
     "lab",
     "layers",
     "losses",
+    "metrics",
     "models",
     "plots",
     "report",
