@@ -17,7 +17,7 @@ import numpy as np
 
 from anime_keras.data.records import replacing
 from anime_keras.survey import design, page, pictures
-from anime_keras.survey.design import REAL, TASKS, Trial
+from anime_keras.survey.design import NOISE, REAL, TASKS, Trial
 from anime_keras.survey.pictures import Origin
 
 FORMAT = "anime_keras survey key"
@@ -108,6 +108,7 @@ def build(
     checks: int = 2,
     practice: int = 4,
     size: int | None = None,
+    factors: Sequence[str] | None = None,
     title: str = "A survey about pictures",
     contact: str = "",
     seed: int = 0,
@@ -131,6 +132,8 @@ def build(
         checks: attention checks in each kind of trials.
         practice: practice trials with feedback before "real", half as many before the other kinds.
         size: side of all pictures in pixels; by default that of the smallest, at most 256.
+        factors: attributes to ask about, such as "hair_color"; by default some that are easy to see, if
+            the pictures have them, else all.
         title: over the page.
         contact: who asks, shown to the rater.
         seed: of the choice of pictures and words.
@@ -156,7 +159,7 @@ def build(
     warnings = _warnings(drawn, side)
     content = _Pictures(side, rng)
     words = {name: deque(p.words for p in drawn[name, "shown"]) for name in shown}
-    design.statements([*trials, *warm_up], words, rng)
+    design.statements([*trials, *warm_up], words, rng, factors)
     for trial in (*trials, *warm_up):
         _show(trial, drawn, content, rng)
     # The order on the page tells nothing: neither of the trials nor of the pictures.
@@ -216,7 +219,7 @@ def _check(
     if unknown or not tasks:
         raise ValueError(f"There are no trials of the kind {unknown}: choose from {list(TASKS)}.")
     for name in (*models, *shown):
-        if name in (REAL, "noise") or not name.strip():
+        if name in (REAL, NOISE) or not name.strip():
             raise ValueError(f"A model cannot be called {name!r}: give it another name.")
     if not models and set(tasks) != {"attribute"}:
         raise ValueError("There is no model to ask about: give at least one run or folder (fakes).")
@@ -308,14 +311,14 @@ def _show(
     for source in trial.sources:
         if trial.task == "variety":
             # The check of a group: nine times the same picture.
-            pool = list(drawn[REAL if source == "noise" else source, purpose])[-design.POOL :]
+            pool = list(drawn[REAL if source == NOISE else source, purpose])[-design.POOL :]
             chosen = rng.choice(design.POOL, design.SHEET, replace=False)
             taken = [
-                pool[i] for i in (chosen[:1].repeat(design.SHEET) if source == "noise" else chosen)
+                pool[i] for i in (chosen[:1].repeat(design.SHEET) if source == NOISE else chosen)
             ]
             images.append(pictures.sheet([pictures.square(p.image, content.side) for p in taken]))
             files.append(" ".join(p.name for p in taken))
-        elif source == "noise":
+        elif source == NOISE:
             images.append(pictures.noise(content.side, rng))
             files.append("")
         else:

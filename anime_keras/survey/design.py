@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 REAL = "real"
+NOISE = "noise"  # of attention checks
 SHEET = 9  # pictures of a group, when variety is asked for
 POOL = 4 * SHEET  # from so many are the groups of a source put together
+PLAIN = ("hair_color", "eye_color", "expression", "glasses", "ornament")
+"""Factors of drawn faces that people can see for themselves, without being told where borders are."""
 FEWEST_WORDS, MOST_WORDS = 2, 24  # of a column of labels that can be asked about
 
 TASKS: dict[str, tuple[Any, ...]] = {
@@ -100,19 +103,23 @@ def plan(
             else:
                 shown = pairs[i % len(pairs)]
             trials.append(Trial(task, shown, true=i % 2 == 0 if task == "attribute" else None))
-        trials += [_check(task, i) for i in range(checks)]
+        trials += [_check(task, i, shown_attributes) for i in range(checks)]
     return trials
 
 
-def _check(task: str, number: int) -> Trial:
-    """An attention check: a picture of noise among the others, or a question that says its answer."""
+def _check(task: str, number: int, shown_attributes: Sequence[str]) -> Trial:
+    """An attention check: noise among the pictures, or a question that says its answer.
+
+    The latter shows a real picture and asks for an answer that such a picture would not get.
+    """
     if task in ("better", "variety"):
-        return Trial(task, (REAL, "noise"), check="noise", expected=("a",))
+        return Trial(task, (REAL, NOISE), check="noise", expected=("a",))
     if number % 2:
         wanted = {"real": "generated", "rating": 2, "attribute": "no"}[task]
-        return Trial(task, ("noise",), check="instructed", expected=(wanted,))
+        source, true = (shown_attributes[0], True) if task == "attribute" else (REAL, None)
+        return Trial(task, (source,), true=true, check="instructed", expected=(wanted,))
     wanted = {"real": ("generated",), "rating": (1, 2), "attribute": ("no",)}[task]
-    return Trial(task, ("noise",), check="noise", expected=wanted)
+    return Trial(task, (NOISE,), check="noise", expected=wanted)
 
 
 def practice(
@@ -134,12 +141,15 @@ def needed(trials: Sequence[Trial]) -> Counter:
         for trial in trials
         if trial.task != "variety"
         for source in trial.sources
-        if source != "noise"
+        if source != NOISE
     )
 
 
 def statements(
-    trials: Sequence[Trial], words: Mapping[str, deque], rng: np.random.Generator
+    trials: Sequence[Trial],
+    words: Mapping[str, deque],
+    rng: np.random.Generator,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Fill in what the attribute trials ask, from what their pictures are known to show.
 
@@ -147,6 +157,7 @@ def statements(
         trials: the order is that of the pictures.
         words: source -> for each of its pictures attribute -> word.
         rng: chooses attributes, and the words that are not there.
+        names: attributes to ask about; by default those in `PLAIN`, or all if there are none of them.
 
     Raises:
         ValueError: there is no attribute that could be asked about.
@@ -157,11 +168,19 @@ def statements(
             for attribute, word in row.items():
                 seen.setdefault(attribute, set()).add(word)
     askable = {a: sorted(w) for a, w in seen.items() if FEWEST_WORDS <= len(w) <= MOST_WORDS}
+    wanted = names or [name for name in PLAIN if name in askable] or list(askable)
+    lacking = [name for name in wanted if name not in askable]
+    if words and lacking:
+        raise ValueError(
+            f"There are no labels {lacking} of {FEWEST_WORDS} to {MOST_WORDS} different words to "
+            f"ask for: there are {sorted(askable)}."
+        )
+    askable = {name: askable[name] for name in wanted}
     asked: Counter = Counter()
     for trial in trials:
         if trial.task != "attribute":
             continue
-        if trial.check:
+        if trial.sources == (NOISE,):
             candidates, row = list(askable), {}
         else:
             row = words[trial.sources[0]].popleft()

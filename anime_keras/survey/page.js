@@ -46,7 +46,7 @@ const TASKS = {
   },
   attribute: {
     title: "Is it there?",
-    about: ["You will see one picture at a time, and a description of it such as “hair colour: blue”.",
+    about: ["You will see one picture at a time, and a description of it such as “hair color: blue”.",
       "Say whether the description is right. If you cannot make it out, take what fits better."],
     ask: "Is this description right?",
     answers: [["yes", "Yes"], ["no", "No"]],
@@ -142,7 +142,12 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const button = (text, onclick, kind = "main") => el("button", { type: "button", class: kind, onclick }, text);
-const say = (text) => { $("status").textContent = text; };
+/* Said to screen readers; visible where nothing else on the screen says it. */
+function say(text, visible = true) {
+  $("status").className = visible ? "" : "spoken";
+  $("status").textContent = text;
+}
+
 let onKey = null;  // what number keys do on this screen
 
 function show(title, ...children) {
@@ -347,7 +352,7 @@ function practised({ trial, last }, given, chosen) {
   const go = button(last ? "Now the questions that count" : "Next", () => next());
   $("main").append(el("div", { class: "feedback" }, el("p", {}, `You chose “${chosen.textContent
     .replace(/\d$/, "") || chosen.textContent}”. ${text}`), go));
-  say(text);
+  say(text, false);
   go.focus();
   go.scrollIntoView({ block: "nearest" });
 }

@@ -22,8 +22,6 @@ LARGEST = 256  # on a page with hundreds of pictures
 QUALITY = 95
 # Faces that no run was trained on: the command line's seeds end below this.
 _UNSEEN = 2**32
-# What people can see for themselves on a drawn face, without being told where the borders are.
-PLAIN_FACTORS = ("hair_color", "eye_color", "gender", "expression", "glasses", "ornament")
 
 Origin = str | Path | np.ndarray | data.Faces | Callable[[int, int], np.ndarray]
 """A folder of pictures or of a prepared collection, "rendered", uint8 (count, height, width, 3),
