@@ -58,20 +58,23 @@ class Reading:
         return counts
 
 
-def read(images: Any) -> Reading:
+def read(images: Any, limit: int | None = None) -> Reading:
     """Read every factor off faces.
 
     Args:
         images: uint8 (n, height, width, 3), an array or anything that gives such when sliced; faces
             framed about as `data.render` and `data.faces.align` frame them.
+        limit: look at the first so many only.
 
     Raises:
-        ValueError: other pictures than that.
+        ValueError: other pictures than that, or none.
     """
+    extractors.check(images[:1])
     answers = []
     network = anime_network.load()
-    for start in range(0, len(images), extractors.BATCH):
-        part = extractors.check(images[start : start + extractors.BATCH])
+    count = len(images) if limit is None else min(len(images), limit)
+    for start in range(0, count, extractors.BATCH):
+        part = extractors.check(images[start : min(start + extractors.BATCH, count)])
         if part.shape[1:3] != (anime_network.SIDE,) * 2:
             part = extractors.resize(part, anime_network.SIDE)
         answers.append(network.predict_on_batch(part.astype(np.float32) / 127.5 - 1)[1])
@@ -248,7 +251,7 @@ def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def compare(
-    real: Reading, fake: Reading, factors: Sequence[str] = tuple(FACTORS), seed: int = 0
+    real: Reading, fake: Reading, seed: int = 0, factors: Sequence[str] = tuple(FACTORS)
 ) -> Comparison:
     """How the factors of generated pictures are spread, beside those of the real ones.
 

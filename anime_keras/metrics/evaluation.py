@@ -11,7 +11,7 @@ is sliced, so that neither need be held in memory.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,15 @@ from anime_keras.metrics import (
     attributes,
     extractors,
     frechet,
-    inception_score,
     kernel,
     neighbours,
-    precision_recall,
+    path_length,
     references,
     sliced_wasserstein,
 )
 from anime_keras.metrics.features import Features
+from anime_keras.metrics.inception_score import measure as measure_inception_score
+from anime_keras.metrics.precision_recall import measure as measure_precision_recall
 from anime_keras.metrics.results import Result
 
 METRICS: dict[str, str] = {
@@ -38,15 +39,31 @@ METRICS: dict[str, str] = {
     "is": "Inception score: of the generated pictures alone",
     "prdc": "precision, recall, density and coverage",
     "swd": "sliced Wasserstein distance of patches, by size of detail (needs TF-GAN)",
+    "ppl": "perceptual path length: how smoothly pictures change with the latents",
     "neighbours": "is the training set copied? The nearest training pictures, to look at",
     "attributes": "hair, eyes, expression … as often as in the training set, as asked for",
 }
 """What can be measured on two sets of pictures, and what it says."""
 DEFAULT = ("fid", "kid", "is", "prdc", "neighbours", "attributes")
 FEWEST = 50  # pictures a side; below, no number says anything
+SOME = 10_000  # pictures are looked at, for what is not a mere sum over all of them
 FILE = "metrics.json"
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """What path lengths need of a model.
+
+    Attributes:
+        draw: latents float32 (n, latent_dim) to pictures in [-1, 1], computed in float32: a step of
+            1e-4 is lost in the rounding of bfloat16.
+        latent_dim: length of a latent.
+    """
+
+    draw: Callable[[np.ndarray], np.ndarray]
+    latent_dim: int
 
 
 @dataclass
@@ -131,6 +148,7 @@ def evaluate(
     seed: int = 0,
     held_out: Any = None,
     asked: Mapping[str, np.ndarray] | None = None,
+    generator: Generator | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure generated pictures against real ones.
@@ -143,12 +161,15 @@ def evaluate(
         seed: of all that is drawn at random.
         held_out: real pictures that were not trained on: how near to the training set real ones lie.
         asked: factor -> index of the word that each generated picture should show, -1 for none.
+        generator: of the generated pictures; path lengths need it.
         progress: called as progress(what, done, total) on the way.
 
     Raises:
         ValueError: an unknown metric, or pictures that cannot be compared; the message says why.
     """
     check(metrics, real, fake)
+    if "ppl" in metrics and generator is None:
+        raise ValueError("Path lengths need the generator itself: leave ppl out, or give a --run.")
     began = time.time()
     extractor = extractors.get(extractor)
     evaluation = Evaluation()
@@ -160,38 +181,33 @@ def evaluate(
     if {"fid", "kid", "is", "prdc", "neighbours"} & set(metrics):
         features["real"] = references.reference(real, extractor, seed, during("real pictures"))
         features["fake"] = references.collect(fake, extractor, seed, during("generated pictures"))
+    results = evaluation.results
     for name in metrics:
         if progress:
             progress(METRICS[name].split(",")[0].split(":")[0], 0, 1)
-        if name == "attributes":
-            seen = attributes.read(_some(fake))
-            evaluation.comparison = attributes.compare(
-                attributes.read(_some(real)), seen, seed=seed
-            )
-            if asked:
-                wanted = {factor: words[: len(seen)] for factor, words in asked.items()}
-                evaluation.accuracy = attributes.accuracy(seen, wanted)
-        elif name == "neighbours":
-            other = held_out is not None and references.reference(held_out, extractor, seed)
-            found = neighbours.measure(features["real"], features["fake"], other or None, seed=seed)
-            evaluation.results += _listed(found)
-            evaluation.nearest = _sheet(real, fake, features)
-        elif name == "swd":
-            evaluation.results += _listed(
-                sliced_wasserstein.measure(_some(real), _some(fake), seed)
-            )
-        elif name == "is":
-            if features["fake"].probabilities is None:
-                raise ValueError(
-                    f"{extractor.name} gives no class probabilities, which an Inception score needs: "
-                    'take another extractor, or leave "is" out.'
-                )
-            evaluation.results += _listed(inception_score.measure(features["fake"], seed=seed))
-        else:
-            module = {"fid": frechet, "kid": kernel, "prdc": precision_recall}[name]
-            evaluation.results += _listed(
-                module.measure(features["real"], features["fake"], seed=seed)
-            )
+        match name:
+            case "fid" | "kid":
+                module = {"fid": frechet, "kid": kernel}[name]
+                results.append(module.measure(features["real"], features["fake"], seed))
+            case "is":
+                results.append(measure_inception_score(features["fake"]))
+            case "prdc":
+                results += measure_precision_recall(*_equally_many(features, seed))
+            case "swd":
+                count = min(len(real), len(fake), SOME * 64**2 // int(np.prod(fake.shape[1:3])))
+                results.append(sliced_wasserstein.measure(real[:count], fake[:count], seed))
+            case "ppl":
+                results.append(_path_length(generator, extractor, seed))
+            case "neighbours":
+                other = held_out if held_out is None else references.reference(held_out, extractor)
+                results.append(neighbours.measure(features["real"], features["fake"], other))
+                evaluation.nearest = _sheet(real, fake, features)
+            case "attributes":
+                seen = attributes.read(fake, SOME)
+                evaluation.comparison = attributes.compare(attributes.read(real, SOME), seen, seed)
+                if asked:
+                    wanted = {factor: words[: len(seen)] for factor, words in asked.items()}
+                    evaluation.accuracy = attributes.accuracy(seen, wanted)
     evaluation.about = {
         "real": len(real),
         "fake": len(fake),
@@ -204,14 +220,17 @@ def evaluate(
     return evaluation
 
 
-def check(metrics: Sequence[str], real: Any, fake: Any) -> None:
-    """Raise ValueError for what cannot be measured, before the long work begins."""
+def check_names(metrics: Sequence[str]) -> None:
+    """Raise ValueError for metrics that there are not, or none at all."""
     unknown = [name for name in metrics if name not in METRICS]
     if unknown or not metrics:
-        raise ValueError(
-            f"There is no metric {', '.join(map(repr, unknown)) or 'asked for'}: choose from "
-            f"{', '.join(METRICS)}."
-        )
+        what = f"There is no metric {', '.join(map(repr, unknown))}" if unknown else "Name a metric"
+        raise ValueError(f"{what}: choose from {', '.join(METRICS)}.")
+
+
+def check(metrics: Sequence[str], real: Any, fake: Any) -> None:
+    """Raise ValueError for what cannot be measured, before the long work begins."""
+    check_names(metrics)
     for what, pictures in (("real", real), ("generated", fake)):
         if len(pictures) < FEWEST:
             raise ValueError(
@@ -225,25 +244,32 @@ def check(metrics: Sequence[str], real: Any, fake: Any) -> None:
         )
 
 
-SOME = 10_000
+def _equally_many(features: dict[str, Features], seed: int) -> list[Features]:
+    """Both with samples of one size: the balls of the side with fewer would be larger."""
+    rows = min(len(f.sample) for f in features.values())
+    random, equal = np.random.default_rng(seed), []
+    for side in (features["real"], features["fake"]):
+        kept = np.sort(random.permutation(len(side.sample))[:rows])
+        equal.append(replace(side, sample=side.sample[kept], indices=side.indices[kept]))
+    return equal
 
 
-def _some(pictures: Any) -> Any:
-    """At most the first 10,000, for metrics that look at the pictures themselves."""
-    return pictures if len(pictures) <= SOME else pictures[:SOME]
+def _path_length(generator: Generator, extractor: extractors.Extractor, seed: int) -> Result:
+    def features(pictures: np.ndarray) -> np.ndarray:
+        return extractor.look(np.asarray(pictures, np.float32))[0]
 
-
-def _listed(found: Any) -> list[Result]:
-    return [found] if isinstance(found, Result) else list(found)
+    return path_length.measure(
+        generator.draw, features, generator.latent_dim, extractor.name, seed=seed
+    )
 
 
 def _sheet(real: Any, fake: Any, features: dict[str, Features], count: int = 12) -> np.ndarray:
-    """Generated pictures that lie nearest to a training picture, each above it, and random ones."""
-    indices, distances = neighbours.nearest_neighbours(
+    """The generated pictures that lie nearest to a training picture, each above it."""
+    distances, rows = neighbours.nearest_neighbours(
         features["fake"].sample, features["real"].sample
     )
-    order = np.argsort(distances)[:count]
-    mine, theirs = features["fake"].indices[order], features["real"].indices[indices[order]]
+    order = np.argsort(distances[:, 0])[:count]
+    mine, theirs = features["fake"].indices[order], features["real"].indices[rows[order, 0]]
     pairs = [np.concatenate([fake[i : i + 1] for i in mine])]
     nearest = np.concatenate([real[i : i + 1] for i in theirs])
     if nearest.shape[1:] != pairs[0].shape[1:]:

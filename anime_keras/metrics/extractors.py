@@ -78,19 +78,19 @@ class Extractor:
             ValueError: other pictures than that, or a network that answers NaN.
         """
         images = check(images)
-        seen = []
-        for start in range(0, len(images), BATCH):
-            part = images[start : start + BATCH]
-            if self.side and part.shape[1:3] != (self.side, self.side):
-                part = resize(part, self.side, self.antialias)
-            seen.append(self._look(part.astype(np.float32) / 127.5 - 1))
-        features, probabilities = zip(*seen, strict=True)
+        parts = (images[at : at + BATCH] for at in range(0, len(images), BATCH))
+        features, probabilities = zip(
+            *(self.look(part.astype(np.float32) / 127.5 - 1) for part in parts), strict=True
+        )
         features = np.concatenate(features)
         if not np.isfinite(features).all():
             raise ValueError(f"{self.name} answers with NaN or infinite features.")
         return features, None if probabilities[0] is None else np.concatenate(probabilities)
 
-    def _look(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def look(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same of one batch of pictures that were not rounded, float32 in [-1, 1]."""
+        if self.side and x.shape[1:3] != (self.side, self.side):
+            x = resize(x, self.side, self.antialias)
         answer = self.network(x)
         features, logits = answer if isinstance(answer, tuple | list) else (answer, None)
         features = np.asarray(features, np.float32)
@@ -122,10 +122,10 @@ def resize(images: np.ndarray, side: int, antialias: bool = True) -> np.ndarray:
     """Bicubic, per channel, in float and not rounded, as Parmar et al. (2022) describe.
 
     Shrinking widens the kernel with the ratio, so every pixel counts; without `antialias` it looks at
-    the same 4 x 4 pixels whatever the ratio. Values may come out a little beyond 0 to 255.
+    the same 4 x 4 pixels whatever the ratio. Values may come out a little beyond their range.
 
     Args:
-        images: (n, height, width, 3), 0 to 255.
+        images: (n, height, width, 3), of any range.
         side: wanted height and width in pixels.
         antialias: whether to.
 

@@ -44,9 +44,13 @@ def ssim(target: Tensor, images: Tensor, data_range: float | None = None) -> Ten
         raise ValueError(
             f"SSIM's window takes pictures of at least 11 x 11 pixels, not {x.shape[1:3]}."
         )
+    # variance is E x² - (E x)²: in float32 only right near 0, so brightness is set aside meanwhile
+    brightness = ops.mean(x, axis=(1, 2), keepdims=True)
+    x, y = x - brightness, y - brightness
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     variances = _window_mean(x * x + y * y) - mean_x * mean_x - mean_y * mean_y
     covariance = _window_mean(x * y) - mean_x * mean_y
+    mean_x, mean_y = mean_x + brightness, mean_y + brightness
     luminance = (2.0 * mean_x * mean_y + _C1) / (mean_x * mean_x + mean_y * mean_y + _C1)
     structure = (2.0 * covariance + _C2) / (variances + _C2)
     return ops.mean(luminance * structure, axis=(1, 2, 3))

@@ -180,9 +180,9 @@ class TestRefused:
 
 class TestComparable:
     def test_extractors_must_agree(self, rows):
-        with pytest.raises(ValueError, match="'a' .* 'b'"):
+        with pytest.raises(ValueError, match=r"'a' .* 'b'"):
             comparable(Features.of(rows, "a"), Features.of(rows, "b"))
-        with pytest.raises(ValueError, match="7 features.*6"):
+        with pytest.raises(ValueError, match=r"7 features.*6"):
             comparable(Features.of(rows), Features.of(rows[:, :6]))
 
     def test_preparation_should_agree(self, rows):

@@ -150,7 +150,7 @@ class TestRefused:
             frechet_distance(np.zeros((5, 3)), np.zeros((1, 3)))
 
     def test_nan(self):
-        with pytest.raises(ValueError, match="real features of 1 of 5 .* NaN"):
+        with pytest.raises(ValueError, match=r"real features of 1 of 5 .* NaN"):
             frechet_distance(np.diag([np.nan, 1, 1, 1, 1]), np.zeros((5, 5)))
 
 
