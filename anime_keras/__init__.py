@@ -32,6 +32,7 @@ _SUBMODULES = [
     "plots",
     "report",
     "runs",
+    "survey",
     "tfgan",
     "training",
 ]
