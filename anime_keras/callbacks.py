@@ -185,6 +185,58 @@ class SampleGrid(keras.callbacks.Callback):
             self.draw()
 
 
+class Score(keras.callbacks.Callback):
+    """Measures FID and KID after every so many epochs: losses do not tell when to stop.
+
+    The same latents each time, so that the numbers of two epochs differ by the networks alone. They
+    are added to the epoch's logs, as `fid` and `kid`; epochs in between get NaN. With 1,000 pictures
+    FID is too large by some amount at every epoch alike: compare epochs with it, not papers.
+
+    Args:
+        real: the training pictures, of which the first 5,000 are compared with.
+        position: tells the epoch.
+        every: epochs.
+        count: pictures to generate.
+        seed: of their latents.
+        extractor: as for `metrics.extractors.get`.
+    """
+
+    def __init__(
+        self,
+        real: Any,
+        position: Position,
+        every: int = 1,
+        count: int = 1000,
+        seed: int = 0,
+        extractor: Any = "anime",
+    ) -> None:
+        super().__init__()
+        self.real, self.position, self.every = real, position, every
+        self.count, self.seed, self.extractor = count, seed, extractor
+        self._features: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if logs is None or not self.position.at_epoch_end:
+            return
+        logs |= {"fid": float("nan"), "kid": float("nan")}
+        if self.position.epoch % self.every == 0:
+            logs |= self.measure()
+
+    def measure(self) -> dict[str, float]:
+        """FID and KID of the model as it is now."""
+        from anime_keras.metrics import extractors, frechet_distance, kernel, references
+
+        extractor = extractors.get(self.extractor)
+        if self._features is None:
+            self._features = references.collect(self.real[:5000], extractor)
+        fake = references.collect(self.model.generate(self.count, seed=self.seed), extractor)
+        real = self._features
+        return {
+            "fid": frechet_distance(real.sample, fake.sample),
+            "kid": kernel.measure(real, fake, self.seed).value,
+        }
+
+
 class History(keras.callbacks.Callback):
     """Appends a row to a CSV file after each epoch: epoch, step, seconds, and the epoch's means.
 

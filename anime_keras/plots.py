@@ -97,8 +97,9 @@ def curves(history: dict[str, Sequence[float]], title: str = "") -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    scored = "fid" in history
+    figure = Figure(figsize=(13.5 if scored else 9, 3.2), layout="constrained")
+    left, right, *more = figure.subplots(1, 3 if scored else 2)
     epochs = history["epoch"]
     left.plot(epochs, history["d_loss"], label="discriminator", color="tab:blue")
     left.plot(epochs, history["g_loss"], label="generator", color="tab:orange")
@@ -107,9 +108,91 @@ def curves(history: dict[str, Sequence[float]], title: str = "") -> "Figure":
     right.plot(epochs, history["fake_score"], label="generated pictures", color="tab:red")
     right.axhline(0.5, color="gray", linewidth=0.8, linestyle="--")
     right.set(xlabel="epoch", ylabel="sigmoid(D)", ylim=(0, 1), title="How real D finds them")
-    for axes in (left, right):
+    if scored:
+        rows = [(e, fid) for e, fid in zip(epochs, history["fid"], strict=True) if fid == fid]
+        more[0].plot(*zip(*rows, strict=True), "o-", label="FID", color="tab:purple", markersize=3)
+        more[0].set(xlabel="epoch", ylabel="FID", ylim=(0, None), title="How far off, measured")
+    for axes in (left, right, *more):
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     if title:
         figure.suptitle(title)
+    return figure
+
+
+def combinations(
+    real: np.ndarray, fake: np.ndarray, rows: Sequence[str], columns: Sequence[str]
+) -> "Figure":
+    """Two heat maps of how often each pair of words comes, and one of what is missing.
+
+    Args:
+        real: pictures of each combination in the training set, int (rows, columns).
+        fake: the same among the generated pictures.
+        rows: words, such as of the hair colour.
+        columns: words, such as of the eye colour.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.5, 4.6), layout="constrained")
+    shares = [np.asarray(counts) / max(np.sum(counts), 1) * 100 for counts in (real, fake)]
+    most = max(np.quantile(share, 0.99) for share in shares)
+    left, middle, right = figure.subplots(1, 3, sharey=True)
+    for axes, share, title in (
+        (left, shares[0], "Training pictures"),
+        (middle, shares[1], "Generated pictures"),
+    ):
+        image = axes.imshow(share, cmap="magma", vmin=0, vmax=most)
+        axes.set_title(title)
+    figure.colorbar(image, ax=[left, middle], label="% of the pictures", shrink=0.8)
+    ratio = np.log2((shares[1] + 0.05) / (shares[0] + 0.05))  # 0.05% keeps it finite
+    image = right.imshow(ratio, cmap="RdBu", vmin=-3, vmax=3)
+    right.set_title("Too seldom (red), too often (blue)")
+    bar = figure.colorbar(image, ax=right, shrink=0.8, ticks=[-3, -2, -1, 0, 1, 2, 3])
+    bar.ax.set_yticklabels(["1/8", "1/4", "1/2", "as often", "x 2", "x 4", "x 8"])
+    for axes in (left, middle, right):
+        axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_xlabel("eyes")
+    left.set_ylabel("hair")
+    return figure
+
+
+def intervals(
+    panels: Sequence[tuple[str, Sequence[str], Sequence[tuple], tuple[float, float], float | None]],
+) -> "Figure":
+    """Values with their intervals, a panel each.
+
+    Args:
+        panels: title; a label for each value; (value, low, high) for each, of which low and high may
+            be None; the ends of the scale; the value that chance gives, or None.
+    """
+    from matplotlib.figure import Figure
+
+    heights = [1 + 0.5 * len(labels) for _, labels, *_ in panels]
+    figure = Figure(figsize=(7, 0.3 + 0.85 * sum(heights)), layout="constrained")
+    rows = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (title, labels, values, ends, chance) in zip(rows, panels, strict=True):
+        places = range(len(labels))[::-1]
+        for place, (value, low, high) in zip(places, values, strict=True):
+            if low is not None:
+                axes.plot([low, high], [place, place], color="tab:blue", linewidth=2)
+            axes.plot(value, place, "o", color="tab:blue")
+        if chance is not None:
+            axes.axvline(chance, color="gray", linewidth=0.8, linestyle="--")
+            axes.annotate(
+                "chance",
+                (chance, 1),
+                xytext=(3, -1),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                fontsize=8,
+                color="gray",
+                va="top",
+            )
+        margin = (ends[1] - ends[0]) / 50
+        axes.set(xlim=(ends[0] - margin, ends[1] + margin), ylim=(-0.6, len(labels) - 0.2))
+        # Names are no formulas, whatever signs are in them.
+        axes.set_yticks(places, labels, parse_math=False)
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -23,6 +23,7 @@ table { border-collapse: collapse; font-size: .9rem } td, th { padding: .2rem .9
 <h1>$title</h1>
 <p>$summary</p>
 $figures
+$measured
 <h2>Numbers</h2>
 $numbers
 <h2>Settings</h2>
@@ -47,14 +48,28 @@ _FIGURES = (
     ),
 )
 
+_MEASURED = (
+    (
+        "attributes.png",
+        "Hair and eye colours",
+        "How often each combination comes, as the kit's network reads it off the faces.",
+    ),
+    (
+        "neighbours.png",
+        "Nearest to the training pictures",
+        "Above, the generated pictures that lie nearest to one; below each, that one. Equal pairs "
+        "would mean that pictures are remembered, not made up.",
+    ),
+)
 
-def write(folder: Path, settings: dict, pictures: int) -> Path:
+
+def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
     """Write `report.html` into a run's folder from what lies there.
 
     Args:
         folder: of the run.
         settings: as in its settings.json.
-        pictures: how many it was trained on.
+        pictures: how many it was trained on, if known.
 
     Returns:
         The path of the page; it loads nothing from elsewhere.
@@ -70,6 +85,7 @@ def write(folder: Path, settings: dict, pictures: int) -> Path:
         title=escape(f"{settings['model']} on {settings['data']} pictures, {settings['size']} px"),
         summary=escape(_summary(rows, settings, pictures)),
         figures=figures,
+        measured=_measured(folder),
         numbers=_table(_thinned(rows)),
         settings=_table(
             {"setting": list(settings), "value": [_text(v) for v in settings.values()]}
@@ -82,14 +98,87 @@ def write(folder: Path, settings: dict, pictures: int) -> Path:
     return path
 
 
-def _summary(rows: dict[str, list], settings: dict, pictures: int) -> str:
+def _measured(folder: Path) -> str:
+    """What `metrics.evaluation` wrote into the folder, if anything."""
+    path = folder / "metrics.json"
+    if not path.exists():
+        return ""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return _numbers(found) + "".join(
+            _figure(folder / name, title, text)
+            for name, title, text in _MEASURED
+            if (folder / name).exists()
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        return f"<h2>Measured</h2><p>{escape(f'{path.name} cannot be read: {error}')}</p>"
+
+
+def _numbers(found: dict) -> str:
+    about, results = found["about"], found["results"]
+    rows = {
+        "metric": [row["name"] for row in results],
+        "value": [_with_spread(row["value"], row["spread"]) for row in results],
+        "": [f"{row['better']} is better" for row in results],
+        "and": [
+            ", ".join(f"{name} {_text(value)}" for name, value in row["details"].items())
+            for row in results
+        ],
+    }
+    text = (
+        f"{about['fake']:,} generated pictures against {about['real']:,} real ones"
+        f"{' of ' + about['data'] if about.get('data') else ''}, seen through "
+        f"{about['extractor']}; seed {about['seed']}. The ± is half of a 95% interval."
+    )
+    page = f"<h2>Measured</h2><p>{escape(text)}</p>" + (_table(rows) if results else "")
+    warnings = dict.fromkeys(text for row in results for text in row["warnings"])
+    if warnings:
+        items = "".join(f"<li>{escape(text)}</li>" for text in warnings)
+        page += f"<p>Mind:</p><ul>{items}</ul>"
+    if found["as_asked_for"]:
+        asked = found["as_asked_for"]
+        page += "<p>What was asked for is there:</p>" + _table(
+            {
+                "attribute": [name.replace("_", " ") for name in asked],
+                "share": [f"{row['share']:.1%}" for row in asked.values()],
+                "95% interval": ["{:.1%} to {:.1%}".format(*r["interval"]) for r in asked.values()],
+                "pictures": [f"{row['count']:,}" for row in asked.values()],
+            }
+        )
+    if spread := found["attributes"]:
+        factors = spread["factors"]
+        text = (
+            f"Of the combinations of hair and eye colour {spread['combinations_covered']:.1%} are "
+            f"there; as many real pictures would show {spread['combinations_possible']:.1%}. How "
+            "differently each attribute is spread than in the training pictures (Jensen-Shannon "
+            "divergence in bits: 0 is equal, 1 is nothing in common), and what chance alone does:"
+        )
+        page += f"<p>{escape(text)}</p>" + _table(
+            {
+                "attribute": [name.replace("_", " ") for name in factors],
+                "divergence": [f"{row['divergence_bits']:.4f}" for row in factors.values()],
+                "by chance up to": [f"{row['chance_bits']:.4f}" for row in factors.values()],
+                "hardly there": [", ".join(row["missing"]) for row in factors.values()],
+            }
+        )
+    return page
+
+
+def _with_spread(value: float | None, spread: float | None) -> str:
+    if value is None:
+        return "not a number"
+    return f"{value:.4g}" + ("" if spread is None else f" ± {spread:.2g}")
+
+
+def _summary(rows: dict[str, list], settings: dict, pictures: int | None) -> str:
+    over = "" if pictures is None else f" over {pictures:,} pictures"
     if not rows:
-        return f"Training on {pictures:,} pictures was stopped within its first epoch."
+        return f"Training{over.replace('over', 'on')} was stopped within its first epoch."
     seen = rows["step"][-1] * settings["batch_size"]
     seconds = max(rows["seconds"][-1], 0.1)
     epochs = rows["epoch"][-1]
     return (
-        f"{epochs} whole epoch{'s' if epochs > 1 else ''} over {pictures:,} pictures, "
+        f"{epochs} whole epoch{'s' if epochs > 1 else ''}{over}, "
         f"{rows['step'][-1]:,} steps of "
         f"{settings['batch_size']} pictures ({seen:,} in all), in {seconds / 60:.1f} minutes of "
         f"training ({seen / seconds:.0f} pictures a second)."

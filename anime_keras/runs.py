@@ -53,6 +53,7 @@ class Settings:
         precision: "auto" computes in bfloat16 where the machine has instructions for it.
         deterministic: ask the backend for bit-exact operations.
         checkpoint_minutes: at most so long between two checkpoints.
+        score_every: measure FID and KID after every so many epochs; 0 for never.
         network: further arguments of the model's `__init__`.
         rules: arguments of its `compile`.
     """
@@ -69,6 +70,7 @@ class Settings:
     precision: str = "auto"
     deterministic: bool = False
     checkpoint_minutes: float = 5.0
+    score_every: int = 0
     network: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
 
@@ -251,11 +253,15 @@ class Run:
         plots.save(self.folder / "real.png", plots.grid(images[:SHEET]))
         points = latents.draw(SHEET, model.latent_dim, settings.seed)
         interrupt = callbacks.Interrupt(position)
+        scores = []
+        if settings.score_every:
+            scores.append(callbacks.Score(images, position, settings.score_every))
         around = [
             callbacks.Clock(position, meters),
             callbacks.StopOnNaN(position),
             interrupt,
             callbacks.SampleGrid(self.folder / "samples", position, points, on_picture),
+            *scores,
             callbacks.History(self.folder / "history.csv", position),
             keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False),
             *extra_callbacks,
@@ -323,6 +329,33 @@ class Run:
             figure.savefig(self.folder / "curves.png", dpi=110)
         model.save(self.folder / "model.keras")
         return report.write(self.folder, dataclasses.asdict(self.settings), pictures)
+
+    def report(self) -> Path:
+        """Write the report again, with what has been measured since."""
+        return report.write(self.folder, dataclasses.asdict(self.settings))
+
+
+class Generated:
+    """Pictures of a model, drawn when they are asked for, those of `generate` with the same seed.
+
+    Attributes:
+        shape: (count, size, size, 3).
+        dtype: uint8.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, model: training.Adversarial, count: int, seed: int = 0) -> None:
+        self.model = model
+        self.shape = (count, model.image_size, model.image_size, 3)
+        self._latents = latents.draw(count, model.latent_dim, seed)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """The pictures of a slice."""
+        return self.model.draw(self._latents[rows])
 
 
 def _checksum(images: np.ndarray | Pictures) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from anime_keras.data import archives, reading, records, rendering
+from anime_keras.data import archives, labels, reading, records, rendering
+from anime_keras.data.people import FACTORS
 from anime_keras.data.reading import SUFFIXES
 
 _DRAWING = ("people", "stencils", "anime", "portrait", "rendering")
@@ -58,6 +59,8 @@ class Rendered:
 class Folder:
     """The pictures of a folder, at any depth, in the order of their names, none of them resized.
 
+    Where it holds a folder `images`, those in there, as `data render` writes them.
+
     Attributes:
         paths: of each.
         rejected: files that cannot be read, each with the reason.
@@ -73,6 +76,9 @@ class Folder:
         folder = Path(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"There is no folder {folder}.")
+        self.folder = folder
+        if (folder / "images").is_dir():
+            folder = folder / "images"
         names = (folder / name for name in archives.Folder(folder).names)
         paths = sorted(p for p in names if p.suffix.lower() in SUFFIXES)[:limit]
         self.paths: list[Path] = []
@@ -108,6 +114,33 @@ class Folder:
             for out, image in zip(images, pool.map(reading.read, self.paths[rows]), strict=True):
                 out[:] = image
         return images
+
+    def labels(self) -> dict[str, np.ndarray]:
+        """What the folder's labels.csv says: factor -> index of the word (count,), -1 for unknown.
+
+        Columns that are no factor of `data.FACTORS` are passed over. Without the file: empty.
+
+        Raises:
+            ValueError: the file cannot be read, fits no picture, or has a word that a factor has not.
+        """
+        if not (self.folder / "labels.csv").is_file():
+            return {}
+        names = [path.relative_to(self.folder).as_posix() for path in self.paths]
+        rows = labels.table(archives.Folder(self.folder), "labels.csv")
+        words = labels.match(rows, names).words
+        found: dict[str, np.ndarray] = {}
+        for row, name in enumerate(names):
+            for factor, word in words.get(name, {}).items():
+                if factor not in FACTORS:
+                    continue
+                if word not in FACTORS[factor]:
+                    raise ValueError(
+                        f"{self.folder / 'labels.csv'} says {factor} {word!r} of {name}: choose from "
+                        f"{', '.join(FACTORS[factor])}, or leave it empty."
+                    )
+                found.setdefault(factor, np.full(len(names), -1))
+                found[factor][row] = FACTORS[factor].index(word)
+        return found
 
     def fingerprint(self) -> str:
         """SHA-256 of all files, in their order."""
