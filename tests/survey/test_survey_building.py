@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import re
 
@@ -51,7 +52,7 @@ def test_the_order_on_the_page_tells_nothing(faces, tmp_path):
     )
     real = [t.sources == ("real",) for t in made.trials if t.task == "real"]
     assert sum(real) == 20
-    runs = 1 + sum(a != b for a, b in zip(real, real[1:], strict=False))
+    runs = 1 + sum(a != b for a, b in itertools.pairwise(real))
     assert 12 <= runs <= 30  # 21 expected, 3.1 standard deviation
     first = sum(t.sources[0] == "real" for t in made.trials if t.task == "better")
     assert 10 <= first <= 30

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from anime_keras import survey

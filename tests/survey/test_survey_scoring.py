@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -259,8 +260,6 @@ def test_hostile_files_are_refused_with_reasons_and_others_scored(checked, tmp_p
     assert scores.rejected == []
     reasons = dict(scores.refused)
     assert len(reasons) == len(hostile) + 1
-    import re
-
     for name, (_, words) in hostile.items():
         reason = reasons[str(paths[name])]
         pattern = words if ".*" in words else re.escape(words)
@@ -302,7 +301,7 @@ def test_the_key_is_found_near_the_answers(made, tmp_path, monkeypatch):
     assert ["no survey's answers" in reason for _, reason in scores.refused] == [True]
 
 
-# --- what is shown --------------------------------------------------------------------------------------
+# --- what is shown --------------------------------------------------------------------------------
 
 
 def test_everything_is_escaped(made, tmp_path, capsys):
