@@ -117,7 +117,8 @@ def build(
 
     The page works offline, from a file, with mouse, touch, keyboard or screen reader. Every rater
     gets all trials in an order of their own. After Zhou et al. 2019 (HYPE) error rates come from a
-    shown-until-answered or, with `exposure`, a briefly shown picture.
+    shown-until-answered or, with `exposure`, a briefly shown picture; answers record for how many
+    milliseconds it really was to be seen.
 
     Args:
         out: the page, ending in .html; the key is written beside it, ending in .key.json.
@@ -261,7 +262,9 @@ def _draw(
         before = [p for some in drawn.values() for p in some]
         native = size or (max(pictures.side(before), pictures.SMALLEST) if before else None)
         try:
-            drawn[name, purpose] = pictures.draw(origin, count, 1000 * seed + number, native)
+            drawn[name, purpose] = pictures.draw(
+                origin, count, (1000 * seed + number) % 2**32, native
+            )
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     side = size or pictures.side([p for some in drawn.values() for p in some])
