@@ -6,13 +6,15 @@ Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule …", equation
 
 The matrix root is never taken: only its trace is asked for. With Σ₁ = A Aᵀ and Σ₂ = B Bᵀ the
 eigenvalues of Σ₁ Σ₂ are the squared singular values of Aᵀ B, so the trace is the sum of these, real
-and not negative whatever the rank. A and B are Cholesky factors where the covariances have them;
-otherwise eigenvectors, or the centred features themselves.
+and not negative whatever the rank. Where both have full rank, A is the Cholesky factor and the
+eigenvalues of Aᵀ Σ₂ A are enough; otherwise A and B are scaled eigenvectors, or the centred features
+themselves.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy import linalg
 
 from anime_keras.metrics.features import Features, Moments, as_pair, comparable
 from anime_keras.metrics.results import Z95, Result
@@ -45,13 +47,10 @@ def frechet_from_moments(
     real_covariance = np.asarray(real_covariance, "float64")
     fake_covariance = np.asarray(fake_covariance, "float64")
     traces = np.trace(real_covariance) + np.trace(fake_covariance)
-    try:
-        product = np.linalg.cholesky(real_covariance).T @ np.linalg.cholesky(fake_covariance)
-    except np.linalg.LinAlgError:
+    roots = _roots_of_full_rank(real_covariance, fake_covariance)
+    if roots is None:
         product = _root(real_covariance).T @ _root(fake_covariance)
         roots = np.linalg.svd(product, compute_uv=False)
-    else:  # of full rank: squaring loses nothing that matters, and is three times as fast
-        roots = np.sqrt(np.maximum(np.linalg.eigvalsh(product @ product.T), 0.0))
     return _distance(np.asarray(real_mean) - np.asarray(fake_mean), traces, roots)
 
 
@@ -65,6 +64,23 @@ def mean_distance(real_features: np.ndarray, fake_features: np.ndarray) -> float
 def _distance(gap: np.ndarray, traces: float, roots: np.ndarray) -> float:
     # rounding may leave a little less than nothing between equal distributions
     return float(max(gap @ gap + traces - 2.0 * roots.sum(), 0.0))
+
+
+def _roots_of_full_rank(first: np.ndarray, second: np.ndarray) -> np.ndarray | None:
+    """Roots of the eigenvalues of Σ₁ Σ₂; None if some are mere rounding, whose roots are not small.
+
+    They are those of the symmetric Lᵀ Σ₂ L with Σ₁ = L Lᵀ, which LAPACK forms in place.
+    """
+    try:  # transposed, symmetric matrices have the order in memory that LAPACK works in
+        factor = linalg.cholesky(first.T, lower=True, check_finite=False)
+    except linalg.LinAlgError:
+        return None
+    product, _ = linalg.lapack.dsygst(second.T, factor, itype=2, lower=1)
+    values = linalg.eigvalsh(
+        product, lower=True, driver="evd", overwrite_a=True, check_finite=False
+    )
+    rounding = len(values) * np.finfo("float64").eps * values[-1]
+    return np.sqrt(values) if values[0] > rounding else None
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
