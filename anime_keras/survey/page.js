@@ -5,6 +5,7 @@ const survey = JSON.parse(document.getElementById("survey").textContent);
 const $ = (id) => document.getElementById(id);
 const LOCK = 200;      // ms in which nobody can have judged: a second tap of the last answer
 const FIXATION = 500;  // ms in which a cross says where to look
+const MASK = 300;      // ms of noise where a brief picture was
 
 // --- what is asked, in words -------------------------------------------------------------------
 
@@ -256,8 +257,8 @@ function next(by = 1) {
 function introduce({ task }) {
   const practice = survey.practice.some((trial) => trial.task === task);
   const exposed = task === "real" && survey.exposure
-    ? [el("p", {}, `Each picture is shown for ${(survey.exposure / 1000).toFixed(2)} seconds only: keep `
-      + "your eyes on the cross. Then take the time that you need to answer.")] : [];
+    ? [el("p", {}, `Each picture is shown for ${survey.exposure / 1000} seconds only, and then covered by `
+      + "a pattern: keep your eyes on the cross. Take the time that you need to answer.")] : [];
   show(TASKS[task].title, ...TASKS[task].about.map((text) => el("p", {}, text)), ...exposed,
     el("p", { class: "soft" }, (practice ? "First some practice, which does not count. " : "")
       + "Now and then a question checks whether you are still reading."),
@@ -320,6 +321,7 @@ async function ask(step) {
     while (now - shown < limited - 8) now = await frame();  // half a frame early is nearest
     pictures[0].classList.add("hidden");
     noise.classList.remove("hidden");
+    setTimeout(() => noise.remove(), MASK);
     seen = Math.round(now - shown);
   } else {
     await wait(LOCK);
@@ -350,6 +352,8 @@ function practised({ trial, last }, given, chosen) {
     text = (trial.truth === given ? "✓ Right: " : "✗ Not so: ") + truth;
   }
   const go = button(last ? "Now the questions that count" : "Next", () => next());
+  for (const picture of document.querySelectorAll("canvas")) picture.remove();
+  for (const picture of document.querySelectorAll("img.hidden")) picture.classList.remove("hidden");
   $("main").append(el("div", { class: "feedback" }, el("p", {}, `You chose “${chosen.textContent
     .replace(/\d$/, "") || chosen.textContent}”. ${text}`), go));
   say(text, false);
