@@ -126,7 +126,7 @@ def test_sign_flip_by_counting():
     wanted = np.mean(np.abs(signs @ [1, 2, 3, 4]) >= 2)
     assert statistics.sign_flip(np.array([1, 2, 3, -4.0])) == wanted
     # Thirds, whose sums differ by rounding only, are ties.
-    assert statistics.sign_flip(np.array([1, -1, 1, -1]) / 3) == 1.0
+    assert statistics.sign_flip(np.array([2, 3, -3, -3, 1, -1, 1, 0]) / 3) == 1.0
     assert statistics.sign_flip(np.zeros(9)) == statistics.sign_flip(np.ones(1)) == 1.0
 
 
