@@ -44,7 +44,7 @@ class Answer:
     @property
     def key(self) -> Any:
         """Which button it was: of a pair, the side."""
-        return {"a": "b", "b": "a"}.get(self.value) if self.flipped else self.value
+        return {"a": "b", "b": "a"}.get(self.value, self.value) if self.flipped else self.value
 
 
 @dataclass

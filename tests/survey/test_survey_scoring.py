@@ -352,5 +352,5 @@ def test_a_check_is_no_measurement():
 def test_a_trial_knows_which_button_was_pressed():
     assert answers.Answer("a", 1, False).key == "a"
     assert answers.Answer("a", 1, True).key == "b"
-    assert answers.Answer("real", 1).key == "real"
+    assert answers.Answer("real", 1, True).key == answers.Answer("real", 1).key == "real"
     assert Trial("real", ("real",)).on_page == {"id": "", "task": "real", "pictures": []}
