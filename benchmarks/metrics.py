@@ -225,16 +225,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(SIDES), default=list(SIDES))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--turn", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--turn", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.turn:
-        print(json.dumps(turn(*options.turn)))
+        what, *rest = options.turn
+        if what == "draw":
+            draw(rest[0], options.pictures, options.features)
+        else:
+            print(json.dumps(turn(what, *rest)))
         return
     print(
         f"{options.pictures:,} x {options.features:,} features a side, {options.threads} threads\n"
     )
     with tempfile.TemporaryDirectory() as folder:
-        draw(folder, options.pictures, options.features)
+        # by another process: a child's peak of memory starts from what its parent holds
+        size = ["--pictures", str(options.pictures), "--features", str(options.features)]
+        subprocess.run([sys.executable, __file__, *size, "--turn", "draw", folder], check=True)
         for metric in options.only:
             print_table(metric, folder, options.rounds, options.threads)
 
