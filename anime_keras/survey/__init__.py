@@ -11,22 +11,30 @@
 of raters whose sensitivity is known.
 """
 
-from anime_keras.survey.answers import Rules
-from anime_keras.survey.building import Survey, build
-from anime_keras.survey.notebook import in_notebook
-from anime_keras.survey.pictures import of_run
-from anime_keras.survey.planning import raters_needed
-from anime_keras.survey.scoring import Scores, score
-from anime_keras.survey.simulation import simulate
+import importlib
+from typing import Any
 
-__all__ = [
-    "Rules",
-    "Scores",
-    "Survey",
-    "build",
-    "in_notebook",
-    "of_run",
-    "raters_needed",
-    "score",
-    "simulate",
-]
+# Imported when first asked for: the command line, which knows this package, need not wait for SciPy.
+_WHERE = {
+    "Rules": "answers",
+    "Scores": "scoring",
+    "Survey": "building",
+    "build": "building",
+    "in_notebook": "notebook",
+    "of_run": "pictures",
+    "raters_needed": "planning",
+    "score": "scoring",
+    "simulate": "simulation",
+}
+
+__all__ = [*_WHERE]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'anime_keras.survey' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"anime_keras.survey.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -109,3 +111,15 @@ def test_mistakes_in_scoring(tmp_path, made):
     output = fails("score", tmp_path / "a.json", "--key", made.key)
     assert "Nobody's answers count" in output
     assert "no sound JSON" in output
+
+
+def test_the_command_line_does_not_wait_for_scipy():
+    code = (
+        "import sys\n"
+        "import anime_keras.survey.commands as commands\n"
+        "print(sorted({'scipy', 'keras', 'tensorflow', 'matplotlib'} & set(sys.modules)))\n"
+        "from anime_keras import survey\n"
+        "print(all(hasattr(survey, name) for name in survey.__all__), hasattr(survey, 'nonsense'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("[]\nTrue False\n", "")
