@@ -17,7 +17,7 @@ def kernel_distance(real_features: np.ndarray, fake_features: np.ndarray) -> flo
     """KID over all pairs of pictures, in float64; the published protocol is `subset_distances`.
 
     Time grows with the square of the number of pictures, memory does not: beyond its arguments it
-    takes 16 · 1,024 · (D + 1,024) bytes, 50 MB at 2,048 features.
+    takes at most 16 · 1,024 · (D + 2 · 1,024) bytes, 67 MB at 2,048 features.
 
     Args:
         real_features: (n, D).
