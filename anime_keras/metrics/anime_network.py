@@ -38,11 +38,13 @@ def slices() -> dict[str, slice]:
 
 
 def build_network(width: int = 24) -> Any:
-    """Pictures (n, 64, 64, 3) in [-1, 1] to features (n, 256) and answers (n, 145).
+    """Pictures (n, 64, 64, 3) in [-1, 1] to features (n, 256) and answers (n, 153).
 
     Four times the picture is halved, each time followed by a residual block (He et al. 2016). The
     features are the means over the picture of the last two stages, 96 and 160 channels at width 24,
-    and one linear layer reads all answers off them. 0.05 GFLOP a picture.
+    each standardised over the training pictures: in a distance between features none then counts
+    for more than another because its numbers are larger. One linear layer reads all answers off them.
+    0.1 GFLOP a picture.
     """
     import keras
     from keras import layers
@@ -58,7 +60,11 @@ def build_network(width: int = 24) -> Any:
         x = layers.Add()([x, conv(conv(x, filters), filters)])
         stages.append(x)
     means = [layers.GlobalAveragePooling2D(dtype="float32")(stage) for stage in stages[2:]]
-    features = layers.Concatenate(name="features", dtype="float32")(means)
+    x = layers.Concatenate(dtype="float32")(means)
+    standardise = layers.BatchNormalization(
+        momentum=0.99, epsilon=1e-5, center=False, scale=False, dtype="float32", name="features"
+    )
+    features = standardise(x)
     count = max(place.stop for place in slices().values())
     answers = layers.Dense(count, name="answers", dtype="float32")(features)
     return keras.Model(inputs, [features, answers], name="anime_features")
@@ -87,5 +93,5 @@ def load() -> Any:
 
 
 def read(answers: np.ndarray) -> dict[str, np.ndarray]:
-    """Answers (n, 145), split: logits (n, words) of each of `WORDS`, values of each of `NUMBERS`."""
+    """Answers (n, 153), split: logits (n, words) of each of `WORDS`, values of each of `NUMBERS`."""
     return {name: answers[:, place] for name, place in slices().items()}

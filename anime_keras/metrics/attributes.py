@@ -82,7 +82,7 @@ def read(images: Any, limit: int | None = None) -> Reading:
 
 
 def interpret(answers: np.ndarray) -> Reading:
-    """The network's answers (n, 145) as words, probabilities and numbers."""
+    """The network's answers (n, 153) as words, probabilities and numbers."""
     said = anime_network.read(answers)
     probabilities = {name: extractors.softmax(said[name]) for name in anime_network.WORDS}
     return Reading(

@@ -339,12 +339,15 @@ def main(
     batch: int = 128,
     learning_rate: float = 3e-3,
     seed: int = 0,
-    begin: Annotated[Path | None, typer.Option(help="Go on from these weights.")] = None,
+    begin: Annotated[
+        Path | None, typer.Option(help="Go on from these weights, as far as they fit.")
+    ] = None,
 ) -> None:
     """Draw faces, train the measuring network on them, and write its weights and its card."""
     import keras
     import tensorflow as tf
 
+    cv2.setNumThreads(1)  # the network has the cores
     keras.utils.set_random_seed(seed)
     began = time.time()
     held = {"anime": 2000, "portrait": 500, "varied": 1000}
@@ -359,7 +362,7 @@ def main(
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     model = build_network()
     if begin:
-        model.load_weights(begin)
+        model.load_weights(begin, skip_mismatch=True)
     optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=1e-3, clipnorm=5.0)
     optimizer.build(model.trainable_variables)
 
