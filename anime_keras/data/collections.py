@@ -99,8 +99,9 @@ class Folder:
                 shape = found
                 self.paths.append(path)
         if shape is None:
-            first = next(iter(self.rejected.items()), None)
-            found = f", but {len(self.rejected)} files such as {first[0]}: {first[1]}" * bool(first)
+            found = ""
+            for path, reason in self.rejected.items():
+                found = f", but {len(self.rejected)} files such as {path}: {reason}"
             raise ValueError(f"There are no pictures in {folder}{found}.")
         self.shape = (len(self.paths), *shape, 3)
 

@@ -260,7 +260,10 @@ def _inception_2015() -> Extractor:
     handle = os.environ.get("ANIME_KERAS_INCEPTION_2015", module.INCEPTION_TFHUB)
     try:
         folder = Path(tensorflow_hub.resolve(handle))
+        digest = check_download(folder)
         graph = tensorflow_hub.load(str(folder))
+    except ChangedDownload:
+        raise
     except Exception as error:  # every kind of broken connection
         raise RuntimeError(
             f"The Inception graph of 2015 could not be had ({_first_line(error)}). On a machine with "
@@ -268,7 +271,6 @@ def _inception_2015() -> Extractor:
             "folder here, and set ANIME_KERAS_INCEPTION_2015 to that folder; or measure with "
             "--extractor anime, which needs no download."
         ) from error
-    digest = check_download(folder)
 
     def network(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import tensorflow as tf
@@ -284,13 +286,17 @@ def _inception_2015() -> Extractor:
     return Extractor("inception-2015", network, side, 2048, softmax, fingerprint=digest)
 
 
+class ChangedDownload(RuntimeError):
+    """What was downloaded is no longer what it was."""
+
+
 def check_download(folder: Path) -> str:
     """SHA-256 of a downloaded graph's files; the first is noted beside it, later ones must be equal.
 
     Nobody publishes a checksum of this graph, so the first download has to be trusted.
 
     Raises:
-        RuntimeError: the files have changed since.
+        ChangedDownload: the files have changed since.
     """
     digest = hashlib.sha256()
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -300,7 +306,7 @@ def check_download(folder: Path) -> str:
     if not note.exists():
         note.write_text(digest.hexdigest() + "\n")
     elif note.read_text().strip() != digest.hexdigest():
-        raise RuntimeError(
+        raise ChangedDownload(
             f"{folder} has changed since it was downloaded. Remove it and {note.name}, and it will be "
             "downloaded again."
         )
