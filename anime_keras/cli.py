@@ -35,6 +35,7 @@ DEMO_BATCH = 16
 DEMO_NETWORK = {"width": 24, "ema": 0.998}
 DEMO_RULES = {"learning_rate": 1e-3, "discriminator_learning_rate": 3e-4, "beta_2": 0.99}
 DEMO_MINUTES = 3.5
+DEMO_MEASURED = 2000
 
 Seed = Annotated[
     int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.")
@@ -72,7 +73,9 @@ def demo(
         f"learns to tell its pictures from them, for {minutes:g} minutes.\n"
         f"   Watch {_path(out / 'samples')} as it gets better. Ctrl-C stops and keeps what there is."
     )
-    _train(run, images)
+    if _train(run, images):
+        console.print(f"\n[bold]3.[/] How good are they? {DEMO_MEASURED:,} new faces are measured.")
+        evaluate(run=out, count=DEMO_MEASURED, metrics="fid,kid,prdc,neighbours,attributes")
 
 
 @data_app.command("render")
@@ -267,6 +270,9 @@ def train_dcgan(
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
     checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
+    score_every: Annotated[
+        int, typer.Option(min=0, help="Measure FID and KID every so many epochs; 0 never.")
+    ] = 0,
     seed: Seed = 0,
 ) -> None:
     """Train a DCGAN: pictures from noise.
@@ -298,6 +304,7 @@ def train_dcgan(
             precision=precision,
             deterministic=deterministic,
             checkpoint_minutes=checkpoint_minutes,
+            score_every=score_every,
             network={
                 "latent_dim": latent_dim,
                 "width": width,
@@ -426,6 +433,24 @@ def evaluate(
         for path, reason in list(getattr(folder, "rejected", {}).items())[:5]:
             console.print(f"   left out {escape(str(path))}: {escape(reason)}")
     network = _extractor(extractor)
+    found = _measure(real, fake, chosen, network, seed, held_out, asked, generator)
+    found.about["data"] = collections.name(data or settings.data)
+    found.about["model"] = collections.name(run or pictures)
+    folder = out or run
+    path = _try(found.write, folder)
+    _show(found)
+    console.print(f"Written to {_path(path)}")
+    if out is None:
+        console.print(f"Look at {_path(opened.report())}")
+    for name in () if out is None else ("attributes.png", "neighbours.png"):
+        if (folder / name).exists():
+            console.print(f"Look at {_path(folder / name)}")
+
+
+def _measure(*arguments: Any) -> Any:
+    """`evaluation.evaluate` with a bar."""
+    from anime_keras.metrics import evaluation
+
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         tasks: dict[str, Any] = {}
@@ -438,24 +463,10 @@ def evaluate(
             bar.update(tasks[what], completed=done)
 
         try:
-            found = evaluation.evaluate(
-                *(real, fake, chosen, network, seed, held_out, asked, generator, progress)
-            )
+            return evaluation.evaluate(*arguments, progress)
         except (ValueError, OSError, ImportError, RuntimeError) as error:
             bar.stop()
             _fail(str(error))
-    found.about["data"] = collections.name(data or settings.data)
-    found.about["model"] = collections.name(run or pictures)
-    folder = out or run
-    path = _try(found.write, folder)
-    _show(found)
-    console.print(f"Written to {_path(path)}")
-    if out is None:
-        console.print(f"Look at {_path(opened.report())}")
-    else:
-        shown = [folder / n for n in ("attributes.png", "neighbours.png") if (folder / n).exists()]
-        for picture in shown:
-            console.print(f"Look at {_path(picture)}")
 
 
 def _real(settings: Any, data: str | None, count: int) -> tuple[Any, Any]:
@@ -588,8 +599,8 @@ def _draw(count: int, size: int, seed: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _train(run: Any, images: np.ndarray) -> None:
-    """Train a run; say in the end what there is to see, or how to go on."""
+def _train(run: Any, images: np.ndarray) -> bool:
+    """Train a run; say in the end what there is to see, or how to go on. True if it was not stopped."""
     try:
         position = run.train(images, progress=True)
     except (FloatingPointError, RuntimeError, ValueError, OSError) as error:
@@ -604,6 +615,7 @@ def _train(run: Any, images: np.ndarray) -> None:
         f"\nThe report, with the faces: {_path(run.folder / 'report.html')}\n"
         f"More faces:  python -m anime_keras generate --run {folder} --seed 1 --out more.png"
     )
+    return position.stopped != "interrupt"
 
 
 def _refuse_changes(context: typer.Context, except_for: tuple[str, ...]) -> None:

@@ -69,7 +69,9 @@ def trained(tmp_path_factory, pictures):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "data render", "train dcgan", "generate"], ids=lambda c: c.replace(" ", "-")
+    "command",
+    ["demo", "data render", "train dcgan", "generate", "evaluate"],
+    ids=lambda c: c.replace(" ", "-"),
 )
 def test_help_has_an_example(command):
     output = run(*command.split(), "--help")
@@ -79,7 +81,7 @@ def test_help_has_an_example(command):
 
 def test_help_names_the_commands():
     output = run("--help")
-    for command in ("demo", "data", "train", "generate"):
+    for command in ("demo", "data", "train", "generate", "evaluate", "survey"):
         assert re.search(rf"\b{command}\b", output)
 
 
@@ -279,8 +281,10 @@ def test_demo(tmp_path, monkeypatch):
     """The whole of it, with few and small faces, for one step."""
     monkeypatch.setattr("anime_keras.cli.DEMO_FACES", 64)
     monkeypatch.setattr("anime_keras.cli.DEMO_NETWORK", {"width": 4, "latent_dim": 8})
+    monkeypatch.setattr("anime_keras.cli.DEMO_MEASURED", 50)
     out = tmp_path / "demo"
     output = run("demo", "--minutes", "0.00001", "--out", out)
-    assert "report.html" in output
+    assert "report.html" in output and "50 generated and 50 real pictures" in output
+    assert json.loads((out / "metrics.json").read_text())["about"]["data"] == "rendered"
     assert (out / "report.html").exists() and (out / "final.png").exists()
     assert "There is a run in" in fails("demo", "--out", out)

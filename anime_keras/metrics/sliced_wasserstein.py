@@ -64,10 +64,14 @@ def sliced_wasserstein_distance(
     before = np.random.get_state()
     np.random.seed(seed)  # TF-GAN draws patches from NumPy's global generator
     tf.random.set_seed(seed)
+    logger = tf.get_logger()
+    loud = logger.level
+    logger.setLevel("ERROR")  # TF-GAN calls what TensorFlow has deprecated
     try:
         levels = swd.sliced_wasserstein_distance(*dithered)
     finally:
         np.random.set_state(before)
+        logger.setLevel(loud)
     sizes = [size >> level for level in range(len(levels))]
     return {
         side: (float(between), float(among))
