@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from anime_keras.metrics.features import ALIASED
+
 NAMES = ("anime", "inception", "inception-2015")
 BATCH = 125  # pictures at a time
 
@@ -61,7 +63,7 @@ class Extractor:
         height, width = shape[-3:-1]
         if self.side is None or height == width == self.side:
             return f"{width} px as they are" if height == width else f"{width}x{height} px"
-        how = "anti-aliased bicubic" if self.antialias else "bicubic without anti-aliasing"
+        how = "anti-aliased bicubic" if self.antialias else f"bicubic {ALIASED}"
         return f"{how}, {width if height == width else f'{width}x{height}'} to {self.side} px"
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

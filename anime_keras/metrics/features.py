@@ -26,6 +26,8 @@ CAPACITY = 10_000
 """Rows kept for the metrics that need more than moments."""
 BLOCK = 1024
 """Rows taken into the moments at once."""
+ALIASED = "without anti-aliasing"
+"""What a preprocessing is called that skips pixels."""
 _FORMAT = 1
 
 
@@ -433,12 +435,18 @@ def comparable(real: Features, fake: Features) -> list[str]:
             f"The real pictures were seen by {real.extractor!r} ({real.dimension} features), the "
             f"generated ones by {fake.extractor!r} ({fake.dimension}). Use one extractor for both."
         )
+    warnings = []
     if real.preprocessing != fake.preprocessing:
-        return [
+        warnings.append(
             f"The two sides were prepared differently ({real.preprocessing!r} and "
             f"{fake.preprocessing!r}): part of the number is due to that."
-        ]
-    return []
+        )
+    if any(ALIASED in side.preprocessing for side in (real, fake)):
+        warnings.append(
+            "Pictures were resized without anti-aliasing, which leaves false detail in them (Parmar et "
+            "al. 2022): the number compares with no other."
+        )
+    return warnings
 
 
 def thinned(features: Features) -> list[str]:

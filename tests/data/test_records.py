@@ -80,6 +80,14 @@ def test_pictures_are_read_where_they_are_indexed(folder):
         lazy[7]
 
 
+def test_first_pictures_and_their_fingerprint(folder):
+    lazy = Prepared.open(folder).pictures()
+    part = lazy.first(2)
+    assert part.shape == (2, *lazy.shape[1:]) and (part[:] == lazy[:2]).all()
+    assert lazy.first(None).shape == lazy.shape == lazy.first(10**6).shape
+    assert lazy.fingerprint() == lazy.first(None).fingerprint() != part.fingerprint()
+
+
 def test_tensorflow_reads_the_records(folder):
     """TensorFlow verifies each record's checksum; names and labels are those of the table."""
     tf = pytest.importorskip("tensorflow")

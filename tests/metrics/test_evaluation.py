@@ -258,6 +258,15 @@ def test_other_preprocessing_is_warned_of(real):
     assert any("96 to 64 px" in text for text in found.warnings)
 
 
+def test_skipped_pixels_are_warned_of(real):
+    skipping = extractors.Extractor("means", lambda x: x.mean(axis=(1, 2)), 16, 3, antialias=False)
+    found = evaluation.evaluate(real[:60], real[60:120], ("kid",), skipping)
+    assert any("without anti-aliasing" in text for text in found.warnings)
+    skipping.antialias = True
+    found = evaluation.evaluate(real[:60], real[60:120], ("kid",), skipping)
+    assert not any("aliasing" in text for text in found.warnings)
+
+
 def test_path_length_through_the_extractor():
     """A generator that turns latents into a flat colour, against many slerps written down anew."""
     means = extractors.Extractor("means", lambda x: x.mean(axis=(1, 2)), None, 3)
