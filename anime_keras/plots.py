@@ -1,6 +1,6 @@
 """All pictures of the kit are put together here: grids, curves, animations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,3 +196,87 @@ def intervals(
         axes.set_title(title, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def doses(
+    pictures: Sequence[np.ndarray],
+    labels: Sequence[str],
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    axis: str = "",
+) -> "Figure":
+    """Pictures at growing doses of something, and below them what metrics say of each dose.
+
+    Args:
+        pictures: for each dose uint8 (a few, side, side, 3).
+        labels: of the doses.
+        panels: title of a panel -> name of a curve -> a value for each dose.
+        axis: what the doses are of.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 3.9), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[0.85, 1])
+    for axes, some, label in zip(above.subplots(1, len(labels)), pictures, labels, strict=True):
+        axes.imshow(grid(some, columns=2, gap=1))
+        axes.set_title(label, fontsize=10)
+        axes.axis("off")
+    places = range(len(labels))
+    for axes, (title, lines) in zip(below.subplots(1, len(panels)), panels.items(), strict=True):
+        for marker, (name, values) in zip("os^v", lines.items(), strict=False):
+            axes.plot(places, values, f"{marker}-", label=name, markersize=4)
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, 0), max(high, 1.05 if high > 0.4 else 0))
+        axes.set_title(title, fontsize=10)
+        axes.set_xticks(places, labels, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(lines) > 1:
+            axes.legend(frameon=False, fontsize=8)
+    below.supxlabel(axis, fontsize=9)
+    return figure
+
+
+def scoreboard(
+    pictures: Mapping[str, np.ndarray],
+    columns: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    alarm: np.ndarray,
+) -> "Figure":
+    """Rows of pictures beside their numbers, on red where a number warns, on blue where it praises.
+
+    Args:
+        pictures: name of a row -> uint8 (a few, side, side, 3), as many in each row.
+        columns: names of the numbers.
+        texts: each number as it is printed, (rows, columns).
+        alarm: -1 for praise to 1 for alarm, (rows, columns).
+    """
+    from matplotlib.figure import Figure
+
+    rows = len(pictures)
+    figure = Figure(figsize=(4.2 + 1.05 * len(columns), 0.5 + 0.58 * rows), layout="constrained")
+    few = len(next(iter(pictures.values())))
+    left, right = figure.subplots(1, 2, width_ratios=[1.05 * few, 1.6 * len(columns)])
+    left.imshow(grid(np.concatenate(list(pictures.values())), columns=few, gap=1), aspect="auto")
+    side = next(iter(pictures.values())).shape[1] + 1
+    left.set_yticks(side * (np.arange(rows) + 0.5), pictures, parse_math=False)
+    right.imshow(alarm, cmap="RdBu_r", vmin=-1.4, vmax=1.4, aspect="auto")
+    for row, column in np.ndindex(rows, len(columns)):
+        ink = "white" if abs(alarm[row, column]) > 0.7 else "black"
+        right.text(column, row, texts[row][column], ha="center", va="center", color=ink)
+    right.set_xticks(range(len(columns)), columns)
+    right.set_yticks([])
+    right.xaxis.tick_top()
+    left.set_xticks([])
+    for axes in (left, right):
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def pixels(figure: "Figure", dpi: int = 68) -> np.ndarray:
+    """A figure as uint8 (height, width, 3): one with pictures in it is a small JPEG, a large PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -123,3 +123,43 @@ def test_curves(tmp_path):
     assert figure.axes[1].get_ylim() == (0, 1)
     figure.savefig(tmp_path / "curves.png")
     assert plots.load(tmp_path / "curves.png").std() > 5
+
+
+def test_doses_show_every_picture_and_every_value():
+    pictures = [plain(10 * dose, 99) for dose in range(3)]
+    panels = {
+        "far?": {"FID": [1, 2, 40]},
+        "true?": {"precision": [0.9, 0.8, 0.1], "density": [1, 1, 0.5]},
+    }
+    figure = plots.doses(pictures, ["none", "some", "much"], panels, "strength")
+    above, below = figure.subfigs
+    assert [axes.get_title() for axes in above.axes] == ["none", "some", "much"]
+    drawn = {line.get_label(): list(line.get_ydata()) for a in below.axes for line in a.get_lines()}
+    assert drawn == {"FID": [1, 2, 40], "precision": [0.9, 0.8, 0.1], "density": [1, 1, 0.5]}
+    assert [axes.get_title() for axes in below.axes] == list(panels)
+    assert below.axes[1].get_ylim() == (0, 1.05)
+
+
+def test_scoreboard_puts_numbers_beside_pictures():
+    rows = {
+        "good": np.full((2, 8, 8, 3), 50, np.uint8),
+        "bad": np.full((2, 8, 8, 3), 200, np.uint8),
+    }
+    alarm = np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 0.2]])
+    texts = [["1", "2", "3"], ["10", "20", "30"]]
+    left, right = plots.scoreboard(rows, ["FID", "IS", "KID"], texts, alarm).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["good", "bad"]
+    assert {t.get_text(): t.get_position() for t in right.texts}["20"] == (1, 1)
+    colours = [tuple(right.images[0].to_rgba(alarm)[1, column]) for column in range(2)]
+    assert colours[0][0] > colours[0][2] and colours[1][2] > colours[1][0]  # red alarm, blue praise
+
+
+def test_pixels_of_a_figure():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 1))
+    assert (plots.pixels(figure, dpi=50) == np.full((50, 100, 3), 255)).all()
+    figure.patch.set_facecolor((1, 0, 0))
+    assert (
+        plots.pixels(figure).dtype == np.uint8 and (plots.pixels(figure)[0, 0] == [255, 0, 0]).all()
+    )
