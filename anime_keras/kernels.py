@@ -4,6 +4,9 @@ What a function computes is what its `keras.ops` form computes, and a test holds
 only the way there differs. On TensorFlow:
 
 * `batch_norm` is one fused operation, where Keras' layer makes a dozen passes over the pictures.
+* `instance_norm` is the same operation on one picture at a time, which took a half to a third of the
+  time of means and differences over the batch (2 maps of 128x128x64, forward and back, two cores:
+  6 against 15 ms in float32, 4.5 against 15 in bfloat16).
 * `downsample` and `upsample` on a CPU in bfloat16 take the gradient of their kernels as one matrix
   product over patches where maps are small: at 8x8 oneDNN's own routine for it takes five times as
   long (132 against 25 ms on one core for 256 to 512 channels, batch 64).
@@ -19,6 +22,7 @@ from keras import ops
 
 Tensor = Any
 BACKEND = keras.backend.backend()
+UNROLLED = 16  # pictures that `instance_norm` takes one by one; more would swell the graph
 if BACKEND == "tensorflow":
     import tensorflow as tf
 
@@ -44,6 +48,33 @@ def batch_norm(
     count = ops.cast(ops.size(maps) / maps.shape[-1], "float32")
     outputs = (maps - mean) * (gamma * ops.rsqrt(variance + epsilon)) + beta
     return ops.cast(outputs, inputs.dtype), mean, variance * count / (count - 1.0)
+
+
+def instance_norm(maps: Tensor, epsilon: float) -> Tensor:
+    """Normalise each channel of each picture by itself, with float32 statistics.
+
+    Args:
+        maps: (batch, height, width, channels).
+        epsilon: added to the variance, the biased one.
+
+    Returns:
+        Maps of mean 0 and variance 1 in the inputs' shape and dtype.
+    """
+    if BACKEND == "tensorflow" and maps.shape[0] is not None and maps.shape[0] <= UNROLLED:
+        # BatchNorm over a batch of one picture.
+        ones, zeros = tf.ones(maps.shape[-1]), tf.zeros(maps.shape[-1])
+        return tf.concat(
+            [
+                tf.raw_ops.FusedBatchNormV3(
+                    x=one, scale=ones, offset=zeros, mean=[], variance=[], epsilon=epsilon
+                ).y
+                for one in tf.split(maps, maps.shape[0])
+            ],
+            axis=0,
+        )
+    inputs = ops.cast(maps, "float32")
+    mean, variance = ops.moments(inputs, axes=(1, 2), keepdims=True)
+    return ops.cast((inputs - mean) * ops.rsqrt(variance + epsilon), maps.dtype)
 
 
 def downsample(maps: Tensor, kernel: Tensor) -> Tensor:

@@ -202,3 +202,156 @@ class DifferentiableAugmentation(keras.layers.Layer):
     def get_config(self) -> dict:
         """The arguments of `__init__`."""
         return {**super().get_config(), "policy": list(self.policy), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("anime_keras")
+class ReflectionPadding2D(keras.layers.Layer):
+    """A frame of the picture's own mirror image, the outermost row not repeated.
+
+    A convolution that sees zeros beyond the edge learns where the edge is and draws a frame there.
+
+    Args:
+        padding: rows and columns on each side; less than the size of the maps.
+    """
+
+    def __init__(self, padding: int = 1, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.padding = padding
+        self.built = True
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """(batch, height, width, channels), larger by 2 * padding in height and width."""
+        around = (self.padding, self.padding)
+        return ops.pad(inputs, ((0, 0), around, around, (0, 0)), mode="reflect")
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Larger by the frame."""
+        batch, height, width, channels = input_shape
+        more = 2 * self.padding
+        return (batch, height and height + more, width and width + more, channels)
+
+    def get_config(self) -> dict:
+        """The arguments of `__init__`."""
+        return {**super().get_config(), "padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("anime_keras")
+class InstanceNormalization(keras.layers.Layer):
+    """Each channel of each picture to mean 0 and variance 1, without parameters.
+
+    It takes the contrast out of a picture, so that a style can be put in; and because no picture
+    depends on another, batches may be joined and split at will. Source: Ulyanov et al. 2016,
+    "Instance Normalization: The Missing Ingredient for Fast Stylization".
+
+    Args:
+        epsilon: added to the variance.
+    """
+
+    def __init__(self, epsilon: float = 1e-5, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.built = True
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Normalise (batch, height, width, channels); the statistics are float32."""
+        return kernels.instance_norm(inputs, self.epsilon)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """That of the inputs."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """The arguments of `__init__`."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable("anime_keras")
+class ImageHistory(keras.layers.Layer):
+    """A memory of generated pictures, so that a discriminator does not forget old tricks.
+
+    Until it is full it keeps every picture and hands it on. From then on it hands on either, with
+    probability ½, the new picture, or an old one, in whose place it keeps the new. The pictures of a
+    batch take their turns one after the other, so one of them can already get another of the same
+    batch. The memory is state of the layer: it is saved with the model. Source: Shrivastava et al.
+    2017, "Learning from Simulated and Unsupervised Images through Adversarial Training", section
+    2.3, in the form of Zhu et al. 2017, section 4.
+
+    Args:
+        size: pictures to remember; 0 hands every picture on.
+        shape: of one picture, (height, width, channels).
+        seed: of the layer's own random state, which is saved with the model.
+    """
+
+    def __init__(
+        self, size: int = 50, shape: tuple[int, ...] = (256, 256, 3), seed: int = 0, **kwargs
+    ) -> None:
+        # The memory is for exact copies, whatever the networks compute in.
+        super().__init__(**{"dtype": "float32", **kwargs})
+        if size < 0:
+            raise ValueError(f"size must be at least 0, not {size!r}.")
+        self.size = size
+        self.shape = tuple(shape)
+        self.seed = seed
+        if size:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+            self.images = self.add_weight(
+                shape=(size, *self.shape), initializer="zeros", trainable=False, name="images"
+            )
+            self.count = self.add_weight(
+                shape=(), initializer="zeros", dtype="int", trainable=False, name="count"
+            )
+        self.built = True
+
+    def call(self, images: Tensor) -> Tensor:
+        """Exchange a batch (batch, height, width, channels) for one that may hold older pictures."""
+        if not self.size:
+            return images
+        shape = (ops.shape(images)[0],)
+        random_slot = keras.random.randint(shape, 0, self.size, "int32", seed=self.seed_generator)
+        swapped = keras.random.uniform(shape, seed=self.seed_generator) > 0.5
+        return self.exchange(images, random_slot, swapped)
+
+    def exchange(self, images: Tensor, random_slot: Tensor, swapped: Tensor) -> Tensor:
+        """What `call` does, once the dice are cast.
+
+        Args:
+            images: (batch, height, width, channels).
+            random_slot: int32 (batch,) the place of each picture's old one, below `size`.
+            swapped: bool (batch,) whether it is exchanged. Neither counts while there is room.
+        """
+        turn = ops.arange(ops.shape(images)[0], dtype="int32")
+        next_free = ops.cast(self.count, "int32") + turn
+        filling = next_free < self.size
+        slot = ops.where(filling, next_free, random_slot)
+        kept = ops.logical_or(filling, swapped)
+
+        # Every picture there is, in one row: first the memory, then the batch. A slot holds the last
+        # that was kept in it; numbers in the row grow with time, so the last is the largest.
+        row = ops.concatenate([self.images, ops.cast(images, self.images.dtype)])
+        place = ops.arange(self.size, dtype="int32")
+        here = ops.logical_and(slot[None, :] == place[:, None], kept[None, :])
+        after = ops.max(ops.where(here, self.size + turn[None, :], place[:, None]), axis=1)
+
+        same = ops.logical_and(slot[None, :] == slot[:, None], kept[None, :])
+        earlier = ops.logical_and(same, turn[None, :] < turn[:, None])
+        found = ops.max(ops.where(earlier, self.size + turn[None, :], slot[:, None]), axis=1)
+        old = ops.logical_and(swapped, ops.logical_not(filling))
+        shown = ops.take(row, ops.where(old, found, self.size + turn), axis=0)
+
+        self.images.assign(ops.take(row, after, axis=0))
+        total = self.count + ops.cast(ops.shape(images)[0], self.count.dtype)
+        self.count.assign(ops.minimum(total, self.size))
+        return ops.cast(shown, images.dtype)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """That of the inputs."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """The arguments of `__init__`."""
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "shape": list(self.shape),
+            "seed": self.seed,
+        }

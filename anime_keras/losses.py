@@ -11,6 +11,8 @@ are written with `softplus`, because log(sigmoid(x)) = -softplus(-x) never overf
     gulrajani   Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", equation 3
     mescheder   Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", eq. 9
     salimans    Salimans et al. 2016, "Improved Techniques for Training GANs", sections 3.1 and 3.4
+    zhu         Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent
+                Adversarial Networks", sections 3 and 4
     jolicoeur   Jolicoeur-Martineau 2019, "The relativistic discriminator", section 4
 """
 
@@ -183,3 +185,37 @@ def content(target_images: Tensor, images: Tensor) -> Tensor:
     """
     target, images = _float32(target_images, images)
     return ops.mean(ops.square(target - images))
+
+
+# --- for pictures that are translated -------------------------------------------------------------
+
+VERDICTS = ("least_squares", "cross_entropy")
+
+
+def verdict(logits: Tensor, real: bool, rule: str = "least_squares") -> Tensor:
+    """How far a discriminator's verdict on each patch is from "real", or from "fake".
+
+    CycleGAN's three adversarial terms are this one: the discriminator wants its own pictures called
+    real and the generator's fake, the generator wants the generator's called real (zhu, section 3.1
+    for the cross-entropy, equation 1; section 4 for least squares).
+
+    Args:
+        logits: of any shape; the mean over all patches of all pictures is taken.
+        real: what they should say.
+        rule: "least_squares", E[(D - label)²], or "cross_entropy", -E[log sigmoid(±D)].
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    if rule not in VERDICTS:
+        raise ValueError(f"There is no verdict {rule!r}. Choose one of {list(VERDICTS)}.")
+    (logits,) = _float32(logits)
+    if rule == "least_squares":
+        return ops.mean(ops.square(logits - float(real)))
+    return ops.mean(ops.softplus(-logits if real else logits))
+
+
+def absolute_error(target_images: Tensor, images: Tensor) -> Tensor:
+    """Mean absolute pixel difference, the L1 norm of cycle and identity loss (zhu, section 3.2)."""
+    target, images = _float32(target_images, images)
+    return ops.mean(ops.abs(target - images))

@@ -133,7 +133,8 @@ class Adversarial(keras.Model):
         variables: Sequence[keras.Variable],
         optimizer: keras.optimizers.Optimizer,
         through: Recording | None = None,
-    ) -> Tensor:
+        has_aux: bool = False,
+    ) -> Any:
         """Lower a loss by one optimizer step on one player's variables.
 
         Args:
@@ -143,21 +144,24 @@ class Adversarial(keras.Model):
             optimizer: how it changes them.
             through: a recorded forward pass of this player's network, on whose value the loss
                 depends. The gradient is taken to that value, and from there through the recording.
+            has_aux: loss_fn returns a pair: the scalar, and tensors made on the way (one, or a
+                tuple of them) that the step needs afterwards. Not together with `through`.
 
         Returns:
-            The loss before the step, a scalar without gradient.
+            The loss before the step, a scalar without gradient; with `has_aux` the pair, neither
+            half with gradient.
         """
         if through is None:
-            loss, gradients = self._value_and_gradients(loss_fn, variables)
+            loss, gradients = self._value_and_gradients(loss_fn, variables, has_aux)
         else:
             loss, upstream = self._value_and_input_gradients(loss_fn, through.value)
             gradients = through.pull_back(upstream)
         if BACKEND == "torch":
             with torch.no_grad():
                 optimizer.apply(gradients, variables)
-            return loss.detach()
-        optimizer.apply(gradients, variables)
-        return loss
+        else:
+            optimizer.apply(gradients, variables)
+        return keras.tree.map_structure(ops.stop_gradient, loss)
 
     def input_gradients(self, fn: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """Gradients of sum(fn(inputs)) with respect to the inputs, themselves differentiable.
@@ -177,19 +181,28 @@ class Adversarial(keras.Model):
         return backward(ops.ones_like(outputs))
 
     def _value_and_gradients(
-        self, loss_fn: LossFunction, variables: Sequence[keras.Variable]
-    ) -> tuple[Tensor, list[Tensor]]:
+        self, loss_fn: LossFunction, variables: Sequence[keras.Variable], has_aux: bool
+    ) -> tuple[Any, list[Tensor]]:
+        """What loss_fn returned, and the gradients of its loss."""
+
+        def loss_of(result: Any) -> Tensor:
+            return result[0] if has_aux else result
+
         if BACKEND == "tensorflow":
             values = [variable.value for variable in variables]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(values)
-                loss = loss_fn()
-            return loss, tape.gradient(loss, values)
+                result = loss_fn()
+            return result, tape.gradient(loss_of(result), values)
         if BACKEND == "torch":
-            loss = loss_fn()
-            return loss, list(torch.autograd.grad(loss, [v.value for v in variables]))
-        loss, backward = self._vjp(loss_fn, variables)
-        return loss, backward(ops.ones_like(loss))
+            result = loss_fn()
+            gradients = torch.autograd.grad(loss_of(result), [v.value for v in variables])
+            return result, list(gradients)
+        result, backward = self._vjp(loss_fn, variables)
+        # What comes along with the loss does not count: its upstream gradient is zero.
+        upstream = keras.tree.map_structure(ops.zeros_like, result)
+        one = ops.ones_like(loss_of(result))
+        return result, backward((one, *upstream[1:]) if has_aux else one)
 
     def _value_and_input_gradients(
         self, loss_fn: LossFunction, inputs: Tensor

@@ -12,6 +12,9 @@ from anime_keras.layers import (
     BatchNormalization,
     DifferentiableAugmentation,
     Downsample,
+    ImageHistory,
+    InstanceNormalization,
+    ReflectionPadding2D,
     Upsample,
 )
 
@@ -353,3 +356,129 @@ def shifted(image, down, right):
         max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)
     ]
     return moved
+
+
+class TestReflectionPadding:
+    @pytest.mark.parametrize("padding", [1, 3])
+    def test_is_numpys(self, padding):
+        x = random(2, 5, 4, 3)
+        expected = np.pad(x, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)), mode="reflect")
+        layer = ReflectionPadding2D(padding)
+        np.testing.assert_array_equal(array(layer(x)), expected)
+        assert layer.compute_output_shape((None, 5, None, 3)) == (None, 5 + 2 * padding, None, 3)
+        assert ReflectionPadding2D.from_config(layer.get_config()).padding == padding
+
+
+class TestInstanceNormalization:
+    @pytest.mark.parametrize("batch", [1, 3, kernels.UNROLLED + 1])
+    def test_outputs_and_gradients(self, batch):
+        """Against its definition, both by the fused operation and, above 16 pictures, without."""
+        x = tf.constant(random(batch, 6, 5, 3, scale=2.0) + 1.0)
+        weight = random(batch, 6, 5, 3, seed=1)
+        layer = InstanceNormalization(epsilon=1e-2)
+        results = []
+        for ours in (True, False):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                if ours:
+                    y = layer(x)
+                else:
+                    mean = tf.reduce_mean(x, (1, 2), keepdims=True)
+                    variance = tf.reduce_mean((x - mean) ** 2, (1, 2), keepdims=True)
+                    y = (x - mean) / tf.sqrt(variance + 1e-2)
+                loss = tf.reduce_sum(y * weight)
+            results.append([array(y), array(tape.gradient(loss, x))])
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-5)
+        assert layer.get_config()["epsilon"] == 1e-2
+        assert layer.weights == []
+
+    @pytest.mark.parametrize("batch", [2, kernels.UNROLLED + 1])
+    def test_bfloat16_keeps_its_statistics_in_float32(self, batch):
+        """A mean of 1,000 within 16 bits would be 4 off, twice what there is to measure."""
+        x = ops.cast(1000 + random(batch, 32, 32, 2, scale=8.0), "bfloat16")
+        y = InstanceNormalization(dtype="mixed_bfloat16")(x)
+        assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
+        exact = array(x).astype("float64")
+        exact -= exact.mean(axis=(1, 2), keepdims=True)
+        exact /= np.sqrt(exact.var(axis=(1, 2), keepdims=True) + 1e-5)
+        np.testing.assert_allclose(array(y), exact, atol=0.02)
+
+
+class Pool:
+    """Zhu et al.'s history, one picture after the other, in plain Python."""
+
+    def __init__(self, size):
+        self.size, self.images = size, []
+
+    def query(self, images, slots, swaps):
+        shown = []
+        for image, slot, swap in zip(images, slots, swaps, strict=True):
+            if len(self.images) < self.size:
+                self.images.append(image)
+                shown.append(image)
+            elif swap:
+                shown.append(self.images[slot])
+                self.images[slot] = image
+            else:
+                shown.append(image)
+        return shown
+
+
+class TestImageHistory:
+    @pytest.mark.parametrize(("size", "batch"), [(1, 1), (4, 1), (4, 3), (5, 8), (3, 20)])
+    def test_is_one_picture_after_the_other(self, size, batch):
+        """Whatever the dice say, and however often one batch comes back to a slot."""
+        dice = np.random.default_rng(0)
+        history, pool = ImageHistory(size, (1, 1, 1)), Pool(size)
+        exchange = tf.function(history.exchange)
+        for step in range(60):
+            numbers = np.arange(step * batch, (step + 1) * batch, dtype="float32")
+            slots, swaps = dice.integers(0, size, batch), dice.random(batch) > 0.5
+            shown = exchange(
+                tf.constant(numbers.reshape(-1, 1, 1, 1)),
+                tf.constant(slots, "int32"),
+                tf.constant(swaps),
+            )
+            assert array(shown).ravel().tolist() == pool.query(numbers, slots, swaps)
+            held = array(history.images).ravel()[: int(history.count)].tolist()
+            assert held == pool.images
+
+    @pytest.mark.parametrize(("batch", "jit_compile"), [(1, False), (4, True)])
+    def test_statistics(self, batch, jit_compile):
+        """Half are exchanged, from every slot alike, for pictures of geometric age."""
+        history = ImageHistory(10, (1, 1, 1), seed=3)
+        query = tf.function(history, jit_compile=jit_compile)
+        count = 8000
+        shown = []
+        for start in range(0, count, batch):
+            numbers = tf.range(start, start + batch, dtype="float32")
+            shown.append(array(query(tf.reshape(numbers, (-1, 1, 1, 1)))).ravel())
+        ages = np.arange(count) - np.concatenate(shown)
+        assert (ages[:10] == 0).all() and (ages >= 0).all()
+        old = ages[10:] > 0
+        assert abs(old.mean() - 0.5) < 5 * 0.5 / np.sqrt(count)
+        # A picture leaves its slot with probability 1/20 at each turn: it waits 20 turns on average.
+        assert abs(ages[10:][old].mean() - 20) < 5 * 20 / np.sqrt(count / 2)
+        # None is shown from memory twice.
+        exchanged = np.concatenate(shown)[10:][old]
+        assert len(set(exchanged)) == len(exchanged)
+
+    def test_none(self):
+        history = ImageHistory(0, (1, 1, 1))
+        x = random(3, 1, 1, 1)
+        np.testing.assert_array_equal(array(history(x)), x)
+        assert history.weights == []
+        with pytest.raises(ValueError, match="size must be at least 0"):
+            ImageHistory(-1)
+
+    def test_is_float32_and_described(self):
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        history = ImageHistory(3, (2, 2, 1), seed=7)
+        x = random(2, 2, 2, 1)
+        shown = history(tf.constant(x))
+        assert shown.dtype == history.images.dtype == "float32"
+        np.testing.assert_array_equal(array(history.images)[:2], x)
+        again = ImageHistory.from_config(history.get_config())
+        assert (again.size, again.shape, again.seed) == (3, (2, 2, 1), 7)
+        assert again.get_config() == history.get_config()

@@ -265,3 +265,36 @@ class TestTfgan:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         with pytest.raises(ImportError, match="pip install 'tensorflow-gan"):
             tfgan.losses()
+
+
+class TestTranslation:
+    """CycleGAN's terms, on the logits of the table above."""
+
+    def test_verdicts_are_the_players_losses(self):
+        for rule, name, share in (
+            ("least_squares", "least_squares", 0.5),
+            ("cross_entropy", "non_saturating", 1.0),
+        ):
+            pair = losses.get(name)
+            both = losses.verdict(REAL, True, rule) + losses.verdict(FAKE, False, rule)
+            assert share * number(both) == pytest.approx(number(pair.discriminator(REAL, FAKE)))
+            wanted = losses.verdict(FAKE, True, rule)
+            assert share * number(wanted) == pytest.approx(number(pair.generator(REAL, FAKE)))
+
+    def test_verdict_by_hand(self):
+        logits = np.float32([[[2.0], [-1.0]]])
+        assert number(losses.verdict(logits, True)) == pytest.approx((1 + 4) / 2)
+        assert number(losses.verdict(logits, False)) == pytest.approx((4 + 1) / 2)
+        expected = -np.log(sigmoid([2.0, -1.0])).mean()
+        assert number(losses.verdict(logits, True, "cross_entropy")) == pytest.approx(expected)
+        expected = -np.log(1 - sigmoid([2.0, -1.0])).mean()
+        assert number(losses.verdict(logits, False, "cross_entropy")) == pytest.approx(expected)
+        assert number(losses.verdict(np.float32([-200.0]), True, "cross_entropy")) == 200.0
+        with pytest.raises(ValueError, match="no verdict 'hinge'"):
+            losses.verdict(logits, True, "hinge")
+
+    def test_absolute_error(self):
+        a, b = np.float32([[1.0, -1.0], [0.5, 0.0]]), np.float32([[0.0, 1.0], [0.5, -0.25]])
+        assert number(losses.absolute_error(a, b)) == pytest.approx(3.25 / 4)
+        half = ops.cast(a, "bfloat16")
+        assert number(losses.absolute_error(half, half + 1.0)) == 1.0

@@ -72,6 +72,29 @@ class TestMinimize:
         np.testing.assert_allclose(array(variables[0]), V - 0.1 * (X @ W).mean(), rtol=1e-6)
         np.testing.assert_array_equal(array(pair.generator.trainable_variables[0]), W)
 
+    def test_with_more_than_a_loss(self, pair):
+        """What comes along comes back, and has no part in the gradient."""
+        expected = W - 0.1 * 2 * X.T @ X @ W / 3
+        variables = pair.generator.trainable_variables
+
+        def loss():
+            drawn = pair.generator(X)
+            return ops.mean(ops.square(drawn)), (drawn, 3.0 * drawn)
+
+        @tf.function
+        def step():
+            with tf.GradientTape() as tape:
+                tape.watch(variables[0].value)
+                value, more = pair.minimize(loss, variables, pair.optimizers[0], has_aux=True)
+            return value, more, tape.gradient(more[1], variables[0].value) is None
+
+        value, (drawn, tripled), is_constant = step()
+        assert float(value) == pytest.approx(((X @ W) ** 2).mean(), rel=1e-6)
+        np.testing.assert_allclose(array(drawn), X @ W, rtol=1e-6)
+        np.testing.assert_allclose(array(tripled), 3 * X @ W, rtol=1e-6)
+        assert bool(is_constant)
+        np.testing.assert_allclose(array(variables[0]), expected, rtol=1e-6)
+
     def test_through_a_recording(self, pair):
         """Loss E[(x W V)²] through the recorded x W: d/dW = 2 V² Xᵀ X W / n."""
         fake = pair.record(pair.generator, ops.convert_to_tensor(X))
