@@ -53,7 +53,7 @@ def test_dropping_hair_colours_lowers_recall_and_coverage_in_order(real_features
     recall, coverage = np.transpose(found)
     assert (np.diff(recall) < 0).all(), recall
     assert (np.diff(coverage) < 0).all(), coverage
-    assert recall[0] > 0.8 and recall[-1] < 0.5  # of 12 colours three are left
+    assert recall[0] > 0.8 and recall[-1] < 0.7 * recall[0]  # of 12 colours three are left
     assert coverage[0] > 0.9 > coverage[-1]
 
 
