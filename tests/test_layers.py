@@ -16,6 +16,7 @@ from anime_keras.layers import (
     InstanceNormalization,
     ReflectionPadding2D,
     Upsample,
+    WithoutFirst,
 )
 
 
@@ -367,6 +368,13 @@ class TestReflectionPadding:
         np.testing.assert_array_equal(array(layer(x)), expected)
         assert layer.compute_output_shape((None, 5, None, 3)) == (None, 5 + 2 * padding, None, 3)
         assert ReflectionPadding2D.from_config(layer.get_config()).padding == padding
+
+
+def test_without_first():
+    x = random(2, 5, 4, 3)
+    layer = WithoutFirst()
+    np.testing.assert_array_equal(array(layer(x)), x[:, 1:, 1:])
+    assert layer.compute_output_shape((None, 5, None, 3)) == (None, 4, None, 3)
 
 
 class TestInstanceNormalization:

@@ -13,7 +13,12 @@ import numpy as np
 from keras import layers, ops
 
 from anime_keras import kernels, losses, training
-from anime_keras.layers import ImageHistory, InstanceNormalization, ReflectionPadding2D
+from anime_keras.layers import (
+    ImageHistory,
+    InstanceNormalization,
+    ReflectionPadding2D,
+    WithoutFirst,
+)
 
 Tensor = Any
 DIRECTIONS = ("x2y", "y2x")
@@ -89,7 +94,7 @@ def build_generator(
         x = layers.Conv2DTranspose(
             times * width, 3, 2, kernel_initializer=_kernel(), name=f"decode_{times}"
         )(x)
-        x = layers.Cropping2D(((1, 0), (1, 0)))(x)  # PyTorch's padding=1, output_padding=1
+        x = WithoutFirst()(x)  # PyTorch's padding=1, output_padding=1
         x = layers.ReLU()(InstanceNormalization()(x))
     x = ReflectionPadding2D(3)(x)
     x = _conv(3, 7, name="to_rgb")(x)
