@@ -203,9 +203,9 @@ function welcome() {
   const count = survey.trials.length;
   const minutes = Math.max(1, Math.round(count * 5 / 60));
   const parts = [
-    el("p", {}, `You will be shown pictures and asked ${count} short questions about them, after some `
-      + `practice. It takes about ${minutes} minute${minutes > 1 ? "s" : ""}. You need to be able to see `
-      + "the pictures."),
+    el("p", {}, `You will be shown pictures and asked ${count} short questions about them`
+      + `${survey.practice.length ? ", after some practice" : ""}. It takes about ${minutes} `
+      + `minute${minutes > 1 ? "s" : ""}. You need to be able to see the pictures.`),
     el("h2", {}, "Before you begin"),
     el("ul", {},
       el("li", {}, "Taking part is voluntary. You can stop at any time, without a reason."),
