@@ -85,7 +85,9 @@ def probe(known: np.ndarray, words: np.ndarray, asked: np.ndarray) -> np.ndarray
     layer = keras.Sequential(
         [
             keras.layers.Dropout(0.3),
-            keras.layers.Dense(int(words.max()) + 1, kernel_regularizer=keras.regularizers.L2(1e-3)),
+            keras.layers.Dense(
+                int(words.max()) + 1, kernel_regularizer=keras.regularizers.L2(1e-3)
+            ),
         ]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
