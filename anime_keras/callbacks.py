@@ -145,13 +145,14 @@ class Checkpoint(keras.callbacks.Callback):
         self._save()
 
 
-class SampleGrid(keras.callbacks.Callback):
-    """Draws the same latents after each epoch, so that progress can be seen.
+class SampleSheet(keras.callbacks.Callback):
+    """Draws the same sheet after each epoch, from the same latents or pictures, to see progress by.
 
     Args:
-        folder: receives `epoch-0001.png`, …; 0000 is the untrained generator.
-        position: names the files.
-        latents: (count, latent_dim).
+        folder: receives `epoch-0001.png`, …; 0000 is the untrained model's.
+        position: numbers the files.
+        sheet: called with the model; returns the sheet, uint8 (height, width, 3).
+        name: of the files, before the number.
         on_picture: called with the path of each new sheet.
     """
 
@@ -159,19 +160,21 @@ class SampleGrid(keras.callbacks.Callback):
         self,
         folder: Path,
         position: Position,
-        latents: np.ndarray,
+        sheet: Callable[[keras.Model], np.ndarray],
+        name: str = "epoch",
         on_picture: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.folder = folder
         self.position = position
-        self.latents = latents
+        self.sheet = sheet
+        self.name = name
         self.on_picture = on_picture
 
     def draw(self) -> Path:
         """Draw and save the sheet of the current epoch."""
-        sheet = plots.grid(self.model.draw(self.latents))
-        path = plots.save(self.folder / f"epoch-{self.position.epoch:04d}.png", sheet)
+        path = self.folder / f"{self.name}-{self.position.epoch:04d}.png"
+        plots.save(path, self.sheet(self.model))
         if self.on_picture:
             self.on_picture(path)
         return path
@@ -188,31 +191,32 @@ class SampleGrid(keras.callbacks.Callback):
 class Score(keras.callbacks.Callback):
     """Measures FID and KID after every so many epochs: losses do not tell when to stop.
 
-    The same latents each time, so that the numbers of two epochs differ by the networks alone. They
-    are added to the epoch's logs, as `fid` and `kid`; epochs in between get NaN. With 1,000 pictures
-    FID is too large by some amount at every epoch alike: compare epochs with it, not papers.
+    The same latents, or pictures to translate, each time, so that the numbers of two epochs differ by
+    the networks alone. They are added to the epoch's logs, as `fid` and `kid`; epochs in between get
+    NaN. With 1,000 pictures FID is too large by some amount at every epoch alike: compare epochs with
+    it, not papers.
 
     Args:
-        real: the training pictures, of which the first 5,000 are compared with.
+        real: real pictures, of which the first 5,000 are compared with.
+        draw: called with the model and a count; returns so many of the model's pictures.
         position: tells the epoch.
         every: epochs.
-        count: pictures to generate.
-        seed: of their latents.
+        count: of the model's pictures.
         extractor: as for `metrics.extractors.get`.
     """
 
     def __init__(
         self,
         real: Any,
+        draw: Callable[[keras.Model, int], np.ndarray],
         position: Position,
         every: int = 1,
         count: int = 1000,
-        seed: int = 0,
         extractor: Any = "anime",
     ) -> None:
         super().__init__()
-        self.real, self.position, self.every = real, position, every
-        self.count, self.seed, self.extractor = count, seed, extractor
+        self.real, self.draw, self.position = real, draw, position
+        self.every, self.count, self.extractor = every, count, extractor
         self._features: Any = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
@@ -229,11 +233,11 @@ class Score(keras.callbacks.Callback):
         extractor = extractors.get(self.extractor)
         if self._features is None:
             self._features = references.collect(self.real[:5000], extractor)
-        fake = references.collect(self.model.generate(self.count, seed=self.seed), extractor)
+        fake = references.collect(self.draw(self.model, self.count), extractor)
         real = self._features
         return {
             "fid": frechet_distance(real.sample, fake.sample),
-            "kid": kernel.measure(real, fake, self.seed).value,
+            "kid": kernel.measure(real, fake).value,
         }
 
 

@@ -44,6 +44,32 @@ def grid(images: np.ndarray, columns: int = 8, gap: int = 2, scale: int = 1) -> 
     return sheet
 
 
+def scored(
+    images: np.ndarray, scores: np.ndarray, border: float = 0.5, reach: float = 0.5
+) -> np.ndarray:
+    """Pictures in grey, tinted by a grid of scores: blue where it is above the border, red below.
+
+    Args:
+        images: uint8 (count, height, width, 3).
+        scores: float (count, rows, columns), such as a PatchGAN's logits; spread over the picture.
+        border: the score that gets no tint.
+        reach: the distance from it at which the tint is full.
+
+    Returns:
+        uint8 (count, height, width, 3).
+    """
+    blue, red = np.array([31, 119, 180], "float32"), np.array([214, 39, 40], "float32")
+    tinted = np.empty_like(images)
+    for out, image, grid_ in zip(tinted, images, scores, strict=True):
+        height, width = image.shape[:2]
+        lean = np.clip((np.asarray(grid_, "float32") - border) / reach, -1.0, 1.0)
+        lean = cv2.resize(lean, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype("float32")[..., None]
+        share = 0.6 * np.abs(lean)
+        out[:] = np.round((1.0 - share) * grey + share * np.where(lean > 0, blue, red))
+    return tinted
+
+
 def fit_width(image: np.ndarray, width: int) -> np.ndarray:
     """Shrink a picture to at most this width; smaller ones stay as they are."""
     if image.shape[1] <= width:
@@ -107,7 +133,7 @@ def curves(history: dict[str, Sequence[float]], title: str = "") -> "Figure":
     right.plot(epochs, history["real_score"], label="real pictures", color="tab:green")
     right.plot(epochs, history["fake_score"], label="generated pictures", color="tab:red")
     right.axhline(0.5, color="gray", linewidth=0.8, linestyle="--")
-    right.set(xlabel="epoch", ylabel="sigmoid(D)", ylim=(0, 1), title="How real D finds them")
+    right.set(xlabel="epoch", ylabel="called real", ylim=(0, 1), title="How real D finds them")
     if scored:
         rows = [(e, fid) for e, fid in zip(epochs, history["fid"], strict=True) if fid == fid]
         more[0].plot(*zip(*rows, strict=True), "o-", label="FID", color="tab:purple", markersize=3)

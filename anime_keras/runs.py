@@ -15,7 +15,6 @@ runs/NAME/
 import dataclasses
 import json
 import warnings
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +25,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 from keras import ops
 
-from anime_keras import callbacks, checkpoints, latents, models, plots, report, training
-from anime_keras.data.pipelines import Batches
+from anime_keras import callbacks, checkpoints, latents, models, plots, report, tasks, training
 from anime_keras.data.records import Pictures
 
-MODELS = {"dcgan": models.DCGAN}
+MODELS = {"dcgan": models.DCGAN, "cyclegan": models.CycleGAN}
+TASKS = {"dcgan": tasks.Generation, "cyclegan": tasks.Translation}
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 GIF_FRAMES = 60
-SHEET = 64  # pictures on a sample sheet: 8 x 8
 
 
 @dataclass
@@ -42,8 +40,10 @@ class Settings:
 
     Attributes:
         model: a name out of `MODELS`.
-        data: "rendered", a folder of pictures, or one that `data prepare` wrote.
-        count: how many faces to draw, or at most so many pictures of the folder; None for all.
+        data: "rendered" (or "anime"), "portraits", a folder of pictures, or one that `data prepare`
+            wrote. For a model that translates: its X.
+        y: the same of Y, for a model that translates.
+        count: how many faces to draw, or at most so many pictures of a folder; None for all.
         size: side of the pictures in pixels.
         epochs: stop after so many; None for no limit.
         minutes: stop after so much time in training; None for no limit.
@@ -60,6 +60,7 @@ class Settings:
 
     model: str = "dcgan"
     data: str = "rendered"
+    y: str | None = None
     count: int | None = None
     size: int = 64
     epochs: int | None = None
@@ -88,6 +89,15 @@ class Settings:
             raise ValueError("Say how long to train: give epochs, minutes, or both.")
         if self.rules.get("decay", "constant") != "constant" and self.epochs is None:
             raise ValueError("A learning rate that decays needs its end: give epochs.")
+        if self.translates != (self.y is not None):
+            raise ValueError(
+                f"{self.model} {'needs pictures of X and of Y' if self.translates else 'takes no y'}."
+            )
+
+    @property
+    def translates(self) -> bool:
+        """Whether the model turns pictures into others, rather than making them from noise."""
+        return TASKS[self.model] is tasks.Translation
 
 
 class Run:
@@ -115,7 +125,7 @@ class Run:
                 f"There is a run in {folder} already. Continue it with --resume, or choose another "
                 "folder."
             )
-        run.build_model(decay_steps=1)  # raises for networks and rules that there are not
+        run.build_model()  # raises for networks and rules that there are not
         return run
 
     @classmethod
@@ -153,8 +163,12 @@ class Run:
         partial.write_text(json.dumps(dataclasses.asdict(self.settings), indent=2) + "\n")
         partial.replace(self.settings_path)
 
-    def build_model(self, decay_steps: int | None = None) -> training.Adversarial:
-        """The model of the settings, compiled, with the weights that its seed draws."""
+    def build_model(self, epoch_steps: int = 1) -> training.Adversarial:
+        """The model of the settings, compiled, with the weights that its seed draws.
+
+        Args:
+            epoch_steps: training steps an epoch; a falling learning rate follows them.
+        """
         settings = self.settings
         precision = settings.precision
         if precision == "auto":
@@ -168,7 +182,10 @@ class Run:
         )
         rules = dict(settings.rules)
         if rules.get("decay", "constant") != "constant":
-            rules["decay_steps"] = decay_steps
+            # The optimizer counts its own steps, of which an accumulated one takes several of ours.
+            rules["decay_steps"] = settings.epochs * epoch_steps // rules.get("accumulate", 1)
+            if settings.translates:
+                rules["epoch_steps"] = max(1, epoch_steps // rules.get("accumulate", 1))
         model.compile(**rules)
         return model
 
@@ -178,7 +195,7 @@ class Run:
         Raises:
             FileNotFoundError: the run has no checkpoint yet.
         """
-        model = self.build_model(decay_steps=1)
+        model = self.build_model()
         checkpoints.load_newest(model, self.folder / "checkpoints")
         return model
 
@@ -186,7 +203,7 @@ class Run:
 
     def train(
         self,
-        images: np.ndarray | Pictures,
+        images: Any,
         extra_callbacks: Sequence[keras.callbacks.Callback] = (),
         on_picture: Callable[[Path], None] | None = None,
         progress: bool = True,
@@ -197,8 +214,8 @@ class Run:
         checkpoint and ends in the same weights as if nothing had happened.
 
         Args:
-            images: uint8 (count, size, size, 3), RGB, an array or prepared pictures left on disk; on
-                resume the same as before.
+            images: uint8 (count, size, size, 3), RGB, an array or prepared pictures left on disk; for
+                a model that translates a pair of such, X and Y. On resume the same as before.
             extra_callbacks: of Keras, beside the run's own.
             on_picture: called with the path of each new sample sheet.
             progress: show a bar in the terminal.
@@ -225,24 +242,22 @@ class Run:
 
     def _train(
         self,
-        images: np.ndarray | Pictures,
+        images: Pictures | np.ndarray | tuple,
         extra_callbacks: Sequence[keras.callbacks.Callback],
         on_picture: Callable[[Path], None] | None,
         progress: bool,
     ) -> callbacks.Position:
         settings = self.settings
-        batches = Batches(images, settings.batch_size, settings.seed, flip=settings.flip)
-        position = callbacks.Position(per_epoch=batches.per_epoch, pictures=_checksum(images))
-        epochs = settings.epochs or 10**9
-        optimizer_steps = epochs * batches.per_epoch // settings.rules.get("accumulate", 1)
-        model = self.build_model(decay_steps=optimizer_steps)
+        task = TASKS[settings.model](settings, images)
+        position = callbacks.Position(per_epoch=task.batches.per_epoch, pictures=task.checksum())
+        model = self.build_model(task.batches.per_epoch)
         meters = None
         if checkpoints.available(self.folder / "checkpoints"):
             saved = checkpoints.load_newest(model, self.folder / "checkpoints")
             if saved["pictures"] != position.pictures:
                 raise ValueError(
                     f"The pictures are not those that the run in {self.folder} was trained on so far "
-                    f"(now there are {len(images)}). Bring those back, or start a new run."
+                    f"(now there are {task.count}). Bring those back, or start a new run."
                 )
             position.step, position.seconds = saved["step"], saved["seconds"]
             if not position.at_epoch_end:
@@ -250,17 +265,20 @@ class Run:
 
         if not self.settings_path.exists():
             self._write_settings()
-        plots.save(self.folder / "real.png", plots.grid(images[:SHEET]))
-        points = latents.draw(SHEET, model.latent_dim, settings.seed)
+        plots.save(self.folder / "real.png", task.real())
         interrupt = callbacks.Interrupt(position)
         scores = []
         if settings.score_every:
-            scores.append(callbacks.Score(images, position, settings.score_every))
+            scores.append(callbacks.Score(*task.compared(), position, settings.score_every))
+        sheets = [
+            callbacks.SampleSheet(self.folder / "samples", position, draw, name, on_picture)
+            for name, draw in task.sheets().items()
+        ]
         around = [
             callbacks.Clock(position, meters),
             callbacks.StopOnNaN(position),
             interrupt,
-            callbacks.SampleGrid(self.folder / "samples", position, points, on_picture),
+            *sheets,
             *scores,
             callbacks.History(self.folder / "history.csv", position),
             keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False),
@@ -280,9 +298,9 @@ class Run:
             while bar.fraction() < 1.0 and not position.stopped:
                 started = position.step % position.per_epoch
                 model.fit(
-                    batches.dataset(position.step),
+                    task.batches.dataset(position.step),
                     initial_epoch=position.epoch,
-                    epochs=position.epoch + 1 if started else epochs,
+                    epochs=position.epoch + 1 if started else settings.epochs or 10**9,
                     steps_per_epoch=position.per_epoch - started,
                     callbacks=around,
                     shuffle=False,  # the batches come in their own reproducible order
@@ -291,7 +309,7 @@ class Run:
         finally:
             interrupt.restore()
             bar.close()
-        self.finish(model, len(images))
+        self.finish(model, task)
         return position
 
     def _halve_batch(self) -> bool:
@@ -313,10 +331,9 @@ class Run:
         )
         return True
 
-    def finish(self, model: training.Adversarial, pictures: int) -> Path:
+    def finish(self, model: training.Adversarial, task: Any) -> Path:
         """Write what is to be looked at: final sheet, curves, animation, model and report."""
-        sheet = plots.grid(model.generate(SHEET, seed=self.settings.seed))
-        plots.save(self.folder / "final.png", sheet)
+        plots.save(self.folder / "final.png", task.final(model))
         paths = sorted((self.folder / "samples").glob("epoch-*.png"))
         chosen = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), GIF_FRAMES)).round())
         frames = [plots.load(paths[int(i)]) for i in chosen]
@@ -328,7 +345,7 @@ class Run:
             figure = plots.curves(callbacks.read_history(history))
             figure.savefig(self.folder / "curves.png", dpi=110)
         model.save(self.folder / "model.keras")
-        return report.write(self.folder, dataclasses.asdict(self.settings), pictures)
+        return report.write(self.folder, dataclasses.asdict(self.settings), task.count)
 
     def report(self) -> Path:
         """Write the report again, with what has been measured since."""
@@ -356,11 +373,3 @@ class Generated:
     def __getitem__(self, rows: slice) -> np.ndarray:
         """The pictures of a slice."""
         return self.model.draw(self._latents[rows])
-
-
-def _checksum(images: np.ndarray | Pictures) -> int:
-    """CRC-32 of all pictures, of which only some need be in memory at a time."""
-    checksum = 0
-    for start in range(0, len(images), 1024):
-        checksum = zlib.crc32(np.ascontiguousarray(images[start : start + 1024]), checksum)
-    return checksum

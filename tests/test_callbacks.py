@@ -131,10 +131,12 @@ def test_checkpoint_times(monkeypatch, tmp_path):
     assert saved == [3, 6, 9, 12, 15, 18, 21, 23]
 
 
-def test_sample_grid(tmp_path):
+def test_sample_sheet(tmp_path):
     position, seen = Position(per_epoch=4), []
     samples = with_model(
-        callbacks.SampleGrid(tmp_path, position, np.zeros((9, 5)), on_picture=seen.append)
+        callbacks.SampleSheet(
+            tmp_path, position, lambda model: np.zeros((9, 5, 3), "uint8"), on_picture=seen.append
+        )
     )
     samples.on_train_begin()
     for step in (3, 4, 8):

@@ -268,20 +268,20 @@ class TestReport:
         assert report._thinned({}) == {}
 
 
-def test_demo_takes_a_free_folder(tmp_path):
-    from anime_keras.cli import _free_folder
+def test_demo_takes_afree_folder(tmp_path):
+    from anime_keras.cli.shared import free_folder
 
-    assert _free_folder(tmp_path / "demo") == tmp_path / "demo"
+    assert free_folder(tmp_path / "demo") == tmp_path / "demo"
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo-2").mkdir()
-    assert _free_folder(tmp_path / "demo") == tmp_path / "demo-3"
+    assert free_folder(tmp_path / "demo") == tmp_path / "demo-3"
 
 
 def test_demo(tmp_path, monkeypatch):
     """The whole of it, with few and small faces, for one step."""
-    monkeypatch.setattr("anime_keras.cli.DEMO_FACES", 64)
-    monkeypatch.setattr("anime_keras.cli.DEMO_NETWORK", {"width": 4, "latent_dim": 8})
-    monkeypatch.setattr("anime_keras.cli.DEMO_MEASURED", 50)
+    monkeypatch.setattr("anime_keras.cli.demo.DEMO_FACES", 64)
+    monkeypatch.setattr("anime_keras.cli.demo.DEMO_NETWORK", {"width": 4, "latent_dim": 8})
+    monkeypatch.setattr("anime_keras.cli.demo.DEMO_MEASURED", 50)
     out = tmp_path / "demo"
     output = run("demo", "--minutes", "0.00001", "--out", out)
     assert "report.html" in output and "50 generated and 50 real pictures" in output

@@ -5,7 +5,7 @@ Everything here works without TensorFlow until a `tf.data.Dataset` or the face f
 
 from anime_keras.data import faces
 from anime_keras.data.people import CHANCES, FACTORS, RANGES
-from anime_keras.data.pipelines import Batches, batches
+from anime_keras.data.pipelines import Batches, Pairs, batches
 from anime_keras.data.prepare import prepare
 from anime_keras.data.records import Prepared
 from anime_keras.data.rendering import Faces, render
@@ -17,6 +17,7 @@ __all__ = [
     "RANGES",
     "Batches",
     "Faces",
+    "Pairs",
     "Prepared",
     "Scene",
     "batches",

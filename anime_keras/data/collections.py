@@ -17,6 +17,9 @@ from anime_keras.data import archives, labels, reading, records, rendering
 from anime_keras.data.people import FACTORS
 from anime_keras.data.reading import SUFFIXES
 
+STYLES = {"rendered": "anime", "anime": "anime", "portraits": "portrait"}
+"""What commands call drawn faces -> the style they are drawn in."""
+DRAWN = 10_000  # faces, where nobody says how many
 _DRAWING = ("people", "stencils", "anime", "portrait", "rendering")
 
 
@@ -165,8 +168,8 @@ def collection(
     """Pictures by what a command calls them.
 
     Args:
-        data: "rendered", "portraits" (drawn too), a folder that `prepare` wrote, or any folder.
-        limit: at most so many; of drawn ones so many, 10,000 by default.
+        data: a name out of `STYLES` for drawn ones, a folder that `prepare` wrote, or any folder.
+        limit: at most so many; of drawn ones so many, `DRAWN` by default.
         size: of drawn ones.
         seed: of drawn ones.
         split: of prepared ones.
@@ -175,9 +178,8 @@ def collection(
         FileNotFoundError: there is no such folder.
         ValueError: it holds no pictures, pictures of several sizes, or not that split.
     """
-    style = {"rendered": "anime", "portraits": "portrait"}.get(str(data))
-    if style:
-        return Rendered(limit or 10_000, size, style, seed)
+    if style := STYLES.get(str(data)):
+        return Rendered(limit or DRAWN, size, style, seed)
     if (Path(data) / records.MANIFEST).is_file():
         return records.Prepared.open(data).pictures(split).first(limit)
     return Folder(data, limit)

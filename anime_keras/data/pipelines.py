@@ -179,6 +179,52 @@ class Batches:
         return dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(self.prefetch)
 
 
+class Pairs:
+    """Batches of X beside batches of Y, unpaired: what a model that translates learns from.
+
+        pairs = Pairs(portraits, drawings, batch_size=4)
+        model.fit(pairs.dataset(), steps_per_epoch=pairs.per_epoch, epochs=20, shuffle=False)
+
+    Each domain goes round in an order of its own, so that the same two pictures hardly ever meet
+    twice. Pair number n is, like a batch, a pure function of (seed, n).
+
+    Args:
+        x: pictures of X, as for `Batches`.
+        y: pictures of Y of the same size, of which there may be more or fewer.
+        batch_size: pictures of each domain a batch.
+        seed: of both orders and of the changes, 0 or more; Y's are drawn from seed + 1.
+        **options: of `Batches`, for both, such as `flip=True`.
+
+    Raises:
+        ValueError: the two are not of one size, or a domain is none that `Batches` takes.
+    """
+
+    def __init__(self, x: Any, y: Any, batch_size: int = 1, seed: int = 0, **options: Any) -> None:
+        if tuple(x.shape[1:]) != tuple(y.shape[1:]):
+            raise ValueError(
+                f"Both domains must be of one size: X is {x.shape[2]}x{x.shape[1]}, "
+                f"Y {y.shape[2]}x{y.shape[1]} pixels."
+            )
+        self.x = Batches(x, batch_size, seed, **options)
+        self.y = Batches(y, batch_size, seed + 1, **options)
+        self.batch_size = batch_size
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one pass over the larger domain; the smaller begins again meanwhile."""
+        return max(self.x.per_epoch, self.y.per_epoch)
+
+    def batch(self, number: int) -> tuple[Any, Any]:
+        """Pair of batches `number` of the endless stream: X's and Y's, each as of `Batches`."""
+        return self.x.batch(number), self.y.batch(number)
+
+    def dataset(self, start: int = 0) -> Any:
+        """An endless `tf.data.Dataset` of these pairs from number `start` on."""
+        import tensorflow as tf
+
+        return tf.data.Dataset.zip((self.x.dataset(start), self.y.dataset(start)))
+
+
 def batches(
     source: np.ndarray | Faces | Prepared | str | Path,
     batch_size: int = 64,

@@ -347,8 +347,12 @@ class CycleGAN(training.Adversarial):
 
     def called_real(self, logits: Tensor) -> Tensor:
         """The share of patches whose logit is nearer to "real" than to "fake"."""
-        border = 0.5 if self.rule == "least_squares" else 0.0
-        return ops.mean(ops.cast(logits > border, "float32"))
+        return ops.mean(ops.cast(logits > self.border, "float32"))
+
+    @property
+    def border(self) -> float:
+        """The logit halfway between "real" and "fake"."""
+        return 0.5 if self.rule == "least_squares" else 0.0
 
     def follow(self) -> None:
         """Move the averaged generators one step towards the live ones."""

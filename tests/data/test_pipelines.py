@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
-from anime_keras import checkpoints, data, plots, runs
+from anime_keras import checkpoints, data, plots, tasks
 from anime_keras.cli import app
 from anime_keras.data import records
 from anime_keras.data.pipelines import Batches, batches, normalize
@@ -407,6 +407,6 @@ class TestTraining:
         entries = (records.Record(image, f"{i}", "", {}) for i, image in enumerate(images))
         prepared = records.write(tmp_path, {"train": (2500, entries)}, 4, {}, {})
         expected = zlib.crc32(images.tobytes())
-        assert runs._checksum(prepared.pictures("train")) == expected
-        assert runs._checksum(images) == expected
-        assert runs._checksum(images[:, ::-1]) != expected
+        assert tasks.checksum(prepared.pictures("train")) == expected
+        assert tasks.checksum(images) == expected
+        assert tasks.checksum(images[:, ::-1]) != expected

@@ -1,0 +1,23 @@
+"""The command line, a file a command: `python -m anime_keras --help`."""
+
+import typer
+
+from anime_keras.cli import data, demo, evaluate, generate, train
+from anime_keras.survey.commands import app as survey_app
+
+app = typer.Typer(
+    help="Learn image generation by drawing, training and measuring anime faces.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+for command in (demo.demo, generate.generate, evaluate.evaluate):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
+app.add_typer(survey_app, name="survey")
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,256 @@
+"""`train dcgan`, `train cyclegan`: a model, its options, a run in a folder."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from anime_keras.cli.shared import Seed, attempt, console, fail, given, pictures, shown
+
+app = typer.Typer(help="Train a model into a run folder.", no_args_is_help=True)
+
+
+@app.command("dcgan")
+def train_dcgan(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: Annotated[
+        str, typer.Option(help="'rendered', or a folder of pictures, prepared or not.")
+    ] = "rendered",
+    count: Annotated[
+        int | None,
+        typer.Option(help="How many faces to draw (10,000), or pictures to use at most."),
+    ] = None,
+    size: Annotated[int, typer.Option(help="32, 64, 128 or 256 pixels.")] = 64,
+    epochs: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 64,
+    accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+    latent_dim: Annotated[int, typer.Option(help="Numbers that a picture is made from.")] = 100,
+    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
+    loss: Annotated[
+        str,
+        typer.Option(
+            help="non_saturating, minimax, least_squares, hinge, wasserstein or relativistic."
+        ),
+    ] = "non_saturating",
+    learning_rate: Annotated[float, typer.Option(help="Adam's, of both players.")] = 2e-4,
+    discriminator_learning_rate: Annotated[
+        float | None, typer.Option(help="Where it should differ.")
+    ] = None,
+    decay: Annotated[
+        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
+    ] = "constant",
+    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    label_smoothing: Annotated[float, typer.Option(help="Real pictures get 1 - this.")] = 0.0,
+    r1: Annotated[float, typer.Option(help="Gamma of the R1 penalty.")] = 0.0,
+    gradient_penalty: Annotated[
+        float | None, typer.Option(help="Weight; 10 by default with wasserstein, else 0.")
+    ] = None,
+    feature_matching: Annotated[float, typer.Option(help="Weight.")] = 0.0,
+    content: Annotated[float, typer.Option(help="Weight of the L2 loss on pixels.")] = 0.0,
+    normalization: Annotated[
+        str | None, typer.Option(help="Of the discriminator: batch, layer or none.")
+    ] = None,
+    spectral_norm: Annotated[bool, typer.Option("--spectral-norm", help="In D.")] = False,
+    augmentation: Annotated[
+        str, typer.Option(help="What D sees is changed by: color,translation,cutout.")
+    ] = "",
+    ema: Annotated[float, typer.Option(help="Decay of the averaged generator; 0 for none.")] = 0.99,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
+    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
+    score_every: Annotated[
+        int, typer.Option(min=0, help="Measure FID and KID every so many epochs; 0 never.")
+    ] = 0,
+    seed: Seed = 0,
+) -> None:
+    """Train a DCGAN: pictures from noise.
+
+    Examples:
+    `python -m anime_keras train dcgan --epochs 20 --out runs/first`
+
+    `python -m anime_keras train dcgan --data my_pictures --minutes 60 --flip --out runs/mine`
+
+    `python -m anime_keras train dcgan --resume --out runs/mine`
+    """
+    from anime_keras.runs import Run, Settings
+
+    if resume:
+        run = _resumed(context, out, epochs, minutes)
+    else:
+        needs_own = loss == "wasserstein" or bool(gradient_penalty)
+        settings = Settings(
+            data=data,
+            count=count,
+            size=size,
+            epochs=epochs,
+            minutes=minutes,
+            batch_size=batch_size,
+            seed=seed,
+            flip=flip,
+            precision=precision,
+            deterministic=deterministic,
+            checkpoint_minutes=checkpoint_minutes,
+            score_every=score_every,
+            network={
+                "latent_dim": latent_dim,
+                "width": width,
+                # A gradient penalty looks at each picture by itself, and BatchNorm does not.
+                "normalization": normalization or ("layer" if needs_own else "batch"),
+                "spectral_norm": spectral_norm,
+                "augmentation": [name for name in augmentation.split(",") if name],
+                "ema": ema,
+            },
+            rules={
+                "loss": loss,
+                "learning_rate": learning_rate,
+                "discriminator_learning_rate": discriminator_learning_rate,
+                "beta_1": beta_1,
+                "label_smoothing": label_smoothing,
+                "gradient_penalty": gradient_penalty,
+                "r1": r1,
+                "feature_matching": feature_matching,
+                "content": content,
+                "decay": decay,
+                "accumulate": accumulate,
+            },
+        )
+        run = attempt(Run.create, out, settings)
+    train_run(run, pictures(run.settings))
+
+
+@app.command("cyclegan")
+def train_cyclegan(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    x: Annotated[
+        str, typer.Option(help="'portraits', 'anime' (both drawn), or a folder, prepared or not.")
+    ] = "portraits",
+    y: Annotated[str, typer.Option(help="The same of what they become.")] = "anime",
+    count: Annotated[
+        int | None,
+        typer.Option(help="How many of each to draw (10,000), or to use of a folder at most."),
+    ] = None,
+    size: Annotated[int, typer.Option(help="A multiple of 4, such as 64, 128 or 256.")] = 128,
+    epochs: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Pictures of each kind a step.")] = 1,
+    accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
+    blocks: Annotated[
+        int | None, typer.Option(help="Residual blocks; 9 from 256 px on, 6 below by default.")
+    ] = None,
+    loss: Annotated[str, typer.Option(help="least_squares or cross_entropy.")] = "least_squares",
+    cycle: Annotated[float, typer.Option(help="Lambda, the weight of the cycle loss.")] = 10.0,
+    identity: Annotated[
+        float, typer.Option(help="Weight of the identity loss as a share of lambda; 0 for none.")
+    ] = 0.5,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, of all four networks.")] = 2e-4,
+    decay: Annotated[
+        str, typer.Option(help="Constant, or linear over the second half; needs --epochs.")
+    ] = "constant",
+    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    history: Annotated[
+        int, typer.Option(min=0, help="Generated pictures that a discriminator remembers.")
+    ] = 50,
+    ema: Annotated[
+        float, typer.Option(help="Decay of averaged generators; 0 for none, as in the paper.")
+    ] = 0.0,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
+    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
+    score_every: Annotated[
+        int, typer.Option(min=0, help="Measure FID and KID of G(x) every so many epochs; 0 never.")
+    ] = 0,
+    seed: Seed = 0,
+) -> None:
+    """Train a CycleGAN: pictures of X become pictures of Y and come back, without pairs.
+
+    Examples:
+    `python -m anime_keras train cyclegan --size 64 --width 32 --minutes 60 --out runs/faces`
+
+    `python -m anime_keras train cyclegan --x photos --y drawings --epochs 200 --out runs/mine`
+
+    `python -m anime_keras train cyclegan --resume --out runs/mine`
+    """
+    from anime_keras.runs import Run, Settings
+
+    if resume:
+        run = _resumed(context, out, epochs, minutes)
+    else:
+        settings = Settings(
+            model="cyclegan",
+            data=x,
+            y=y,
+            count=count,
+            size=size,
+            epochs=epochs,
+            minutes=minutes,
+            batch_size=batch_size,
+            seed=seed,
+            flip=flip,
+            precision=precision,
+            deterministic=deterministic,
+            checkpoint_minutes=checkpoint_minutes,
+            score_every=score_every,
+            network={"width": width, "residual_blocks": blocks, "history": history, "ema": ema},
+            rules={
+                "loss": loss,
+                "cycle": cycle,
+                "identity": identity,
+                "learning_rate": learning_rate,
+                "beta_1": beta_1,
+                "decay": decay,
+                "accumulate": accumulate,
+            },
+        )
+        run = attempt(Run.create, out, settings)
+    train_run(run, pictures(run.settings))
+
+
+def train_run(run: Any, images: Any) -> bool:
+    """Train a run; say in the end what there is to see, or how to go on. True if it was not stopped."""
+    try:
+        position = run.train(images, progress=True)
+    except (FloatingPointError, RuntimeError, ValueError, OSError) as error:
+        fail(str(error))
+    folder = shown(run.folder)
+    if run.settings.translates:
+        more = f"Your own: python -m anime_keras translate --run {folder} --input photo.jpg --out faces"
+    else:
+        more = f"More faces:  python -m anime_keras generate --run {folder} --seed 1 --out more.png"
+    if position.stopped == "interrupt":
+        console.print(
+            f"\nStopped after step {position.step}, and saved. Go on with:\n"
+            f"   python -m anime_keras train {run.settings.model} --resume --out {folder}"
+        )
+    console.print(f"\nThe report, with the faces: {shown(run.folder / 'report.html')}\n{more}")
+    return position.stopped != "interrupt"
+
+
+def _resumed(context: typer.Context, out: Path, epochs: int | None, minutes: float | None) -> Any:
+    """The run in a folder, opened to go on with what it began as."""
+    from anime_keras.runs import Run
+
+    _refuse_changes(context, except_for=("resume", "out", "epochs", "minutes"))
+    model = attempt(Run.open, out).settings.model
+    if model != context.info_name:
+        fail(f"The run in {out} is a {model}: python -m anime_keras train {model} --resume …")
+    console.print(f"Resuming the run in {shown(out)}.")
+    return attempt(Run.open, out, **given(epochs=epochs, minutes=minutes))
+
+
+def _refuse_changes(context: typer.Context, except_for: tuple[str, ...]) -> None:
+    """What was chosen when a run began stays: an option that had no effect would mislead."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in except_for and source is not None and source.name == "COMMANDLINE":
+            fail(
+                f"--{name.replace('_', '-')} cannot be changed with --resume, only --epochs and "
+                "--minutes can. Begin another run for it."
+            )
