@@ -50,7 +50,7 @@ class Settings:
         batch_size: pictures a step.
         seed: of weights, latents, order of the pictures, and of the drawn faces.
         flip: mirror pictures at random.
-        precision: "auto" computes in bfloat16 where the machine has instructions for it.
+        precision: "auto" computes in bfloat16 where that is faster on this machine.
         deterministic: ask the backend for bit-exact operations.
         checkpoint_minutes: at most so long between two checkpoints.
         score_every: measure FID and KID after every so many epochs; 0 for never.

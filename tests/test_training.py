@@ -271,20 +271,22 @@ def test_is_out_of_memory(error, expected):
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
+    ("vendor", "flags", "expected"),
     [
-        ("flags\t\t: fpu avx512f avx512_bf16 sse2\n", "mixed_bfloat16"),
-        ("flags\t\t: fpu amx_bf16 sse2\n", "mixed_bfloat16"),
-        ("flags\t\t: fpu avx512f avx512_bf16_not sse2\n", "float32"),
+        ("AuthenticAMD", "fpu avx512f avx512_bf16 sse2", "mixed_bfloat16"),
+        ("AuthenticAMD", "fpu avx512f avx512_bf16_not sse2", "float32"),
+        ("GenuineIntel", "fpu avx512_bf16 amx_bf16 sse2", "mixed_bfloat16"),
+        ("GenuineIntel", "fpu avx512f avx512_bf16", "float32"),  # half as fast as float32
     ],
 )
-def test_best_precision(monkeypatch, flags, expected):
+def test_best_precision(monkeypatch, vendor, flags, expected):
     from anime_keras.runs import PRECISIONS
 
     assert training.best_precision() in PRECISIONS
     keras.mixed_precision.DTypePolicy(training.best_precision())
+    information = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: {flags}\n"
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
-    monkeypatch.setattr("pathlib.Path.read_text", lambda path: flags)
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path: information)
     assert training.best_precision() == expected
 
 
