@@ -32,6 +32,7 @@ _SUBMODULES = [
     "plots",
     "report",
     "runs",
+    "state_dicts",
     "survey",
     "tfgan",
     "training",
