@@ -107,18 +107,51 @@ def align(image: np.ndarray, face: Face, size: int = 64, margin: float = 1.0) ->
     """
     if size < 1 or margin <= 0:
         raise ValueError(f"size and margin must be positive; got {size} and {margin}.")
-    left, right = np.asarray(face.landmarks, float)
-    across = right - left
+    eyes = 0.5 + (np.array(EYES) - 0.5) / margin
+    return cut(image, alignment(face, size, eyes), size, size)
+
+
+def alignment(face: Face, size: int, eyes: Any = EYES) -> np.ndarray:
+    """Where the pixels of a picture go when its face is cut out, turned and scaled, not sheared.
+
+    Args:
+        face: one of `find`.
+        size: side of the crop in pixels.
+        eyes: where the eyes go, ((left x, left y), (right x, right y)) as fractions of the side.
+
+    Returns:
+        float64 (2, 3), for `cut` and for OpenCV, to whom the centre of the first pixel is (0, 0).
+
+    Raises:
+        ValueError: the eyes of the face are at one place.
+    """
+    (left, right), wanted = np.asarray(face.landmarks, float), np.asarray(eyes, float) * size
+    across, level = right - left, wanted[1] - wanted[0]
     distance = math.hypot(*across)
     if distance < 1e-3:
         raise ValueError("The eyes of the face are at one place: it cannot be aligned.")
-    wanted = (EYES[1][0] - EYES[0][0]) * size / margin
-    scale = wanted / distance
-    c, s = scale * across / distance
-    turn = np.array([[c, s], [-s, c]])
-    middle = np.array([0.5, 0.5 - (0.5 - EYES[0][1]) / margin]) * size
+    # The quotient of two complex numbers turns and scales the one into the other.
+    turn = complex(*level) / complex(*across)
+    turn = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
     # A pixel's centre is at .5 for a landmark and at .0 for OpenCV.
-    shift = middle - 0.5 - turn @ ((left + right) / 2 - 0.5)
+    shift = wanted.mean(axis=0) - 0.5 - turn @ ((left + right) / 2 - 0.5)
+    return np.column_stack([turn, shift])
+
+
+def cut(image: np.ndarray, move: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture as `move` of `alignment` places it, without aliasing.
+
+    Args:
+        image: uint8 (any, any, 3).
+        move: float (2, 3).
+        width: of what is cut out, in pixels.
+        height: the same.
+
+    Returns:
+        uint8 (height, width, 3). What lies beyond the picture's edge is its mirror image.
+    """
+    turn, shift = move[:, :2], move[:, 2]
+    scale = math.sqrt(abs(np.linalg.det(turn)))
     if scale < 0.5:  # warpAffine looks at four pixels only: make the picture smaller first
         part = max(2 * scale, 1 / min(image.shape[:2]))
         sides = [max(round(part * side), 1) for side in image.shape[1::-1]]
@@ -127,7 +160,8 @@ def align(image: np.ndarray, face: Face, size: int = 64, margin: float = 1.0) ->
         image, turn, shift = small, turn * ratio, shift + turn @ (ratio / 2 - 0.5)
     move = np.column_stack([turn, shift])
     kind = cv2.INTER_LINEAR if scale <= 1 else cv2.INTER_CUBIC
-    return cv2.warpAffine(image, move, (size, size), flags=kind, borderMode=cv2.BORDER_REFLECT_101)
+    edge = cv2.BORDER_REFLECT_101
+    return cv2.warpAffine(image, move, (width, height), flags=kind, borderMode=edge)
 
 
 # --- the network ----------------------------------------------------------------------------------
