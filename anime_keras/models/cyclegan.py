@@ -6,13 +6,16 @@ and D_X judge patches of either kind. Layers, initialisation and the order of a 
 those of the authors' PyTorch implementation (`networks.py`, `cycle_gan_model.py`), weight for weight.
 """
 
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, losses, training
+from anime_keras import kernels, losses, state_dicts, training
 from anime_keras.layers import (
     ImageHistory,
     InstanceNormalization,
@@ -139,6 +142,115 @@ def joined(network: keras.Model, *batches: Tensor) -> list[Tensor]:
     mix them. One pass over two pictures keeps a processor busier than two over one.
     """
     return ops.split(network(ops.concatenate(batches), training=True), len(batches))
+
+
+# --- weights of the reference ---------------------------------------------------------------------
+
+
+def load_reference_weights(network: keras.Model, path: str | Path) -> None:
+    """Give a generator or a discriminator the weights that the reference implementation saved.
+
+        load_reference_weights(gan.G, "checkpoints/horse2zebra/latest_net_G_A.pth")
+
+    PyTorch is not needed, and nothing in the file is run (see `state_dicts`). The reference's A and B
+    are X and Y: `net_G_A` is G and `net_G_B` is F, but `net_D_A` judges what G_A draws, so it is D_Y,
+    and `net_D_B` is D_X. A model with averaged generators draws with those:
+    `gan.generator("x2y")` and `gan.generator("y2x")`.
+
+    Args:
+        network: of `build_generator` or `build_discriminator`, of any `image_size`.
+        path: a state dict, as `.pth` of any version of PyTorch or as `.safetensors`; trained on one
+            GPU or several (then each name begins with `module.`), with dropout or without. What
+            InstanceNorm counted before PyTorch 0.4 is passed over, as in the reference.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no state dict, or one of another network; the message says of which.
+            The network's weights are then as they were.
+    """
+    tensors = {
+        name.removeprefix("module."): tensor
+        for name, tensor in state_dicts.read(path).items()
+        if not name.endswith((".running_mean", ".running_var", ".num_batches_tracked"))
+    }
+    dropout = any(".conv_block.6." in name for name in tensors)
+    convolutions = _by_reference_names(network, dropout)
+    _check_fit(
+        path, {name: tensor.shape for name, tensor in tensors.items()}, _shapes(convolutions)
+    )
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind != "f":
+            raise ValueError(f"The file {path} holds {name} as {tensor.dtype}: save it as float32.")
+    for name, layer in convolutions.items():
+        # (row, column, in, out) from (out, in, row, column); transposed ones from (in, out, …) alike
+        kernel = tensors[f"{name}.weight"].transpose(2, 3, 1, 0)
+        layer.set_weights([kernel, tensors[f"{name}.bias"]])
+
+
+def _by_reference_names(network: keras.Model, dropout: bool) -> dict[str, layers.Layer]:
+    """The convolutions, by their places in the reference's `nn.Sequential`."""
+    convolutions = [layer for layer in network.layers if layer.weights]
+    first = convolutions[0].name if convolutions else None
+    if first == "encode_1":
+        blocks = (len(convolutions) - 6) // 2
+        inner = (1, 6 if dropout else 5)  # dropout is a layer there, between the two
+        names = ["model.1", "model.4", "model.7"]
+        names += [f"model.{10 + n}.conv_block.{place}" for n in range(blocks) for place in inner]
+        names += [f"model.{place + blocks}" for place in (10, 13, 17)]
+    elif first == "judge_1":
+        names = ["model.0", "model.2", "model.5", "model.8", "model.11"]
+    else:
+        raise ValueError(
+            "load_reference_weights takes one generator or discriminator, such as gan.G or gan.D_Y, "
+            f"not the model {network.name!r}."
+        )
+    return dict(zip(names, convolutions, strict=True))
+
+
+def _shapes(convolutions: Mapping[str, layers.Layer]) -> dict[str, tuple[int, ...]]:
+    """What the reference's state dict of these convolutions holds."""
+    shapes = {}
+    for name, layer in convolutions.items():
+        rows, columns, *channels = layer.kernel.shape
+        shapes[f"{name}.weight"] = (*reversed(channels), rows, columns)
+        shapes[f"{name}.bias"] = tuple(layer.bias.shape)
+    return shapes
+
+
+def _check_fit(path: str | Path, held: Mapping[str, tuple], wanted: Mapping[str, tuple]) -> None:
+    """Refuse a state dict (name -> shape) that is not this network's, in words that help."""
+    theirs, ours = _recipe(held), _recipe(wanted)
+    if theirs is None:
+        first = next((f"{name} {shape}" for name, shape in held.items()), "none")
+        unet = any(name.startswith("model.model.") for name in held)
+        what = "a U-Net (such as pix2pix's)" if unet else f"other tensors (first: {first})"
+        raise ValueError(
+            f"The file {path} holds {what}, not a resnet generator or a PatchGAN discriminator for "
+            f"pictures of three channels. Choose a file that fits {ours}."
+        )
+    if theirs != ours:
+        raise ValueError(
+            f"The file {path} holds the weights of {theirs}, and this network is {ours}. Build it as "
+            "the file asks, with any image_size, or choose another file."
+        )
+    for name in sorted({*held, *wanted}):
+        if held.get(name) != wanted.get(name):
+            raise ValueError(
+                f"The file {path} holds {held.get(name, 'nothing')} as {name}, where {ours} has "
+                f"{wanted.get(name, 'nothing')}. It was trained with other options than the "
+                "reference's own for CycleGAN (such as --norm batch), which are not built here."
+            )
+
+
+def _recipe(shapes: Mapping[str, tuple]) -> str | None:
+    """The call that builds the network of a state dict, as far as its first layer tells."""
+    blocks = len({block[0] for name in shapes if (block := re.match(r"model\.\d+\.conv_", name))})
+    match shapes.get("model.0.weight"), shapes.get("model.1.weight"):
+        case None, (width, 3, 7, 7):
+            return f"build_generator(width={width}, residual_blocks={blocks})"
+        case (width, 3, 4, 4), _:
+            return f"build_discriminator(width={width})"
+    return None
 
 
 # --- the model ------------------------------------------------------------------------------------
