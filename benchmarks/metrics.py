@@ -66,6 +66,7 @@ def peers():
 
 
 def moments(*sides):
+    """Means and covariances, one after the other; FID's turns are given these."""
     return [part for side in sides for part in (side.mean(0), np.cov(side, rowvar=False))]
 
 
@@ -195,13 +196,18 @@ def peak():
 
 
 def turn(metric, side, folder):
-    sides = [np.load(Path(folder) / f"{name}.npy") for name in ("real", "fake")]
+    paths = [Path(folder) / f"{name}.npy" for name in ("real", "fake")]
     try:
         prepare, function = SIDES[metric][side]()
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if side.startswith("ours"):
+            raise
         return {"missing": error.name or str(error)}
-    function(*prepare(*(array[:64, :16].copy() for array in sides)))
-    ready = prepare(*sides)
+    function(*prepare(*(np.load(path, mmap_mode="r")[:64, :16].copy() for path in paths)))
+    if prepare is moments:  # they take as long as a distance, and were taken once, by `draw`
+        ready = list(np.load(Path(folder) / "moments.npz").values())
+    else:
+        ready = prepare(*map(np.load, paths))
     before, cpu, start = peak(), time.process_time(), time.perf_counter()
     value = function(*ready)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -213,9 +219,12 @@ def draw(folder, pictures, features):
     random = np.random.default_rng(0)
     spectrum = 1.0 / np.sqrt(1.0 + np.arange(features))
     mixing = random.standard_normal((features, features)).astype("float32") * spectrum[:, None]
+    sides = []
     for name, scale in (("real", 1.0), ("fake", 1.1)):
         rows = random.standard_normal((pictures, features), "float32") @ mixing.astype("float32")
-        np.save(Path(folder) / f"{name}.npy", np.maximum(0.5 + scale * rows, 0.0))
+        sides.append(np.maximum(0.5 + scale * rows, 0.0))
+        np.save(Path(folder) / f"{name}.npy", sides[-1])
+    np.savez(Path(folder) / "moments.npz", *moments(*sides))
 
 
 def main():
