@@ -19,7 +19,7 @@ from anime_keras import kernels, losses, state_dicts, training
 from anime_keras.layers import (
     ImageHistory,
     InstanceNormalization,
-    ReflectionPadding2D,
+    ReflectedConv2D,
     WithoutFirst,
 )
 
@@ -51,14 +51,16 @@ def _conv(filters: int, size: int, strides: int = 1, name: str | None = None) ->
     return layers.Conv2D(filters, size, strides, kernel_initializer=_kernel(), name=name)
 
 
+def _reflected_conv(filters: int, size: int, name: str) -> layers.Layer:
+    return ReflectedConv2D(filters, size, kernel_initializer=_kernel(), name=name)
+
+
 def _residual_block(x: Tensor, number: int) -> Tensor:
     """The maps, plus what two 3x3 convolutions want changed in them."""
     channels = x.shape[-1]
-    inner = ReflectionPadding2D(1)(x)
-    inner = _conv(channels, 3, name=f"block{number}_a")(inner)
+    inner = _reflected_conv(channels, 3, name=f"block{number}_a")(x)
     inner = layers.ReLU()(InstanceNormalization()(inner))
-    inner = ReflectionPadding2D(1)(inner)
-    inner = _conv(channels, 3, name=f"block{number}_b")(inner)
+    inner = _reflected_conv(channels, 3, name=f"block{number}_b")(inner)
     return layers.Add()([x, InstanceNormalization()(inner)])
 
 
@@ -84,8 +86,7 @@ def build_generator(
     if residual_blocks < 0:
         raise ValueError(f"residual_blocks must be at least 0, not {residual_blocks!r}.")
     inputs = layers.Input((image_size, image_size, 3), name="images")
-    x = ReflectionPadding2D(3)(inputs)
-    x = _conv(width, 7, name="encode_1")(x)
+    x = _reflected_conv(width, 7, name="encode_1")(inputs)
     x = layers.ReLU()(InstanceNormalization()(x))
     for times in (2, 4):
         x = layers.ZeroPadding2D(1)(x)  # on both sides: "same" would pad the end alone
@@ -99,8 +100,7 @@ def build_generator(
         )(x)
         x = WithoutFirst()(x)  # PyTorch's padding=1, output_padding=1
         x = layers.ReLU()(InstanceNormalization()(x))
-    x = ReflectionPadding2D(3)(x)
-    x = _conv(3, 7, name="to_rgb")(x)
+    x = _reflected_conv(3, 7, name="to_rgb")(x)
     images = layers.Activation("tanh", dtype="float32", name="translated")(x)
     return keras.Model(inputs, images, name="generator")
 
@@ -314,6 +314,7 @@ class CycleGAN(training.Adversarial):
             )
             self.average_G.set_weights(self.G.get_weights())
             self.average_F.set_weights(self.F.get_weights())
+        self.noise_seed = keras.random.SeedGenerator(seed + 2)
         self.identity = 0.0
         self.meters = [
             keras.metrics.Mean(name=name)
@@ -325,6 +326,7 @@ class CycleGAN(training.Adversarial):
         loss: str = "least_squares",
         cycle: float = 10.0,
         identity: float = 0.5,
+        cycle_noise: float = 0.0,
         learning_rate: float = 2e-4,
         beta_1: float = 0.5,
         beta_2: float = 0.999,
@@ -340,6 +342,10 @@ class CycleGAN(training.Adversarial):
             loss: the adversarial one, "least_squares" or "cross_entropy".
             cycle: lambda, the weight of the cycle loss.
             identity: weight of the identity loss as a share of lambda; 0 leaves it out.
+            cycle_noise: standard deviation of noise on translated pictures, in [-1, 1], before they go
+                back; 0 in the paper. Generators hide what they need for the way back in patterns too
+                faint to see (Chu et al. 2017, "CycleGAN, a Master of Steganography"); noise drowns
+                those, and what is to come back must be there to see (Bashkirova et al. 2019).
             learning_rate: Adam's, of both optimizers.
             beta_1: Adam's momentum.
             beta_2: Adam's second one.
@@ -368,6 +374,7 @@ class CycleGAN(training.Adversarial):
         self.rule = loss
         self.cycle = cycle
         self.identity = identity
+        self.cycle_noise = cycle_noise
         self.accumulate = accumulate
 
         def adam(rate: Any) -> keras.optimizers.Optimizer:
@@ -422,7 +429,8 @@ class CycleGAN(training.Adversarial):
             (fake_y, same_y), (fake_x, same_x) = joined(self.G, x, y), joined(self.F, y, x)
         else:
             fake_y, fake_x = self.G(x, training=True), self.F(y, training=True)
-        back_x, back_y = self.F(fake_y, training=True), self.G(fake_x, training=True)
+        back_x = self.F(self.noisy(fake_y), training=True)
+        back_y = self.G(self.noisy(fake_x), training=True)
 
         parts = {
             "G": losses.verdict(self.D_Y(fake_y, training=True), True, self.rule),
@@ -436,6 +444,13 @@ class CycleGAN(training.Adversarial):
             parts["identity_y"] = weight * losses.absolute_error(y, same_y)
         self.update_meters(**parts)
         return sum(parts.values()), (fake_x, fake_y)
+
+    def noisy(self, images: Tensor) -> Tensor:
+        """Pictures with `cycle_noise` on them, if there shall be any."""
+        if not self.cycle_noise:
+            return images
+        noise = keras.random.normal(ops.shape(images), seed=self.noise_seed, dtype=images.dtype)
+        return images + self.cycle_noise * noise
 
     def discriminator_loss(self, x: Tensor, y: Tensor, shown_x: Tensor, shown_y: Tensor) -> Tensor:
         """What D_X and D_Y lower, each its own: own pictures called real, shown ones fake."""
