@@ -37,6 +37,11 @@ def is_film(path: str | Path) -> bool:
         return False
 
 
+def suffix(path: str | Path) -> str:
+    """What a film that is made from this one ends in: ".gif" for a GIF, else ".mp4"."""
+    return ".gif" if Path(path).suffix.lower() == ".gif" else ".mp4"
+
+
 class Film:
     """A video or an animated GIF, read a frame at a time.
 
@@ -45,7 +50,7 @@ class Film:
     Attributes:
         path: of the file.
         frames: how many there should be, or None if the file does not say.
-        suffix: of films written from it: ".gif" for a GIF, else ".mp4".
+        suffix: of films that are made from it, ".gif" or ".mp4".
 
     Raises:
         Unreadable: it cannot be opened as a film.
@@ -57,7 +62,7 @@ class Film:
             raise Unreadable("there is no such file")
         if not self.path.stat().st_size:
             raise Unreadable("the file is empty")
-        self.suffix = ".gif" if self.path.suffix.lower() == ".gif" else ".mp4"
+        self.suffix = suffix(path)
         if self.suffix == ".gif":
             with self._gif() as gif:
                 self.frames = gif.n_frames

@@ -266,27 +266,23 @@ def _checked(image: np.ndarray) -> np.ndarray:
 # --- looked at side by side -----------------------------------------------------------------------
 
 
-def side_by_side(pairs: Sequence[tuple[np.ndarray, np.ndarray]], side: int = 192) -> np.ndarray:
-    """A sheet of pictures and what became of them, each pair next to each other, on white.
+def side_by_side(before: np.ndarray, after: np.ndarray, side: int = 192) -> np.ndarray:
+    """A picture and what became of it next to each other, on white; several make a `plots.grid`.
 
     Args:
-        pairs: before and after, uint8 (any, any, 3), at least one.
-        side: each picture is fitted into a square of so many pixels.
+        before: uint8 (any, any, 3).
+        after: the same, of any other size.
+        side: each is fitted into a square of so many pixels.
 
     Returns:
-        uint8 (height, width, 3), up to three pairs a row.
+        uint8 (side, 2 * side + 2, 3).
     """
-    from anime_keras import plots
-
-    joined = []
-    for pair in pairs:
-        sheet = np.full((side, 2 * side + 2, 3), 255, np.uint8)
-        for left, image in zip((0, side + 2), pair, strict=True):
-            scale = side / max(image.shape[:2])
-            height, width = (max(round(scale * length), 1) for length in image.shape[:2])
-            kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            fitted = cv2.resize(image, (width, height), interpolation=kind)
-            top, left = (side - height) // 2, left + (side - width) // 2
-            sheet[top : top + height, left : left + width] = fitted
-        joined.append(sheet)
-    return plots.grid(np.stack(joined), columns=3, gap=12)
+    sheet = np.full((side, 2 * side + 2, 3), 255, np.uint8)
+    for left, image in zip((0, side + 2), (before, after), strict=True):
+        scale = side / max(image.shape[:2])
+        height, width = (max(round(scale * length), 1) for length in image.shape[:2])
+        kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        top, left = (side - height) // 2, left + (side - width) // 2
+        fitted = cv2.resize(image, (width, height), interpolation=kind)
+        sheet[top : top + height, left : left + width] = fitted
+    return sheet

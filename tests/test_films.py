@@ -145,7 +145,7 @@ class TestConvert:
             def __init__(self, *args):
                 pass
 
-            def isOpened(self):  # noqa: N802  OpenCV's name
+            def isOpened(self):
                 return False
 
             def release(self):
