@@ -260,8 +260,11 @@ def test_attributes_only_of_dicts_and_they_are_dropped(read, refuses):
     ],
 )
 def test_windows_beyond_their_storage(refuses, kind, shape, strides, offset):
-    held = files.storage("0", "FloatStorage", 6)
-    refuses(one(files.tensor(held, shape, strides, offset), kind=kind), "damaged or cut short")
+    odd = len(shape) > 64 or min(*shape, *strides, offset) < 0
+    reason = "out of the question" if odd else "larger than its storage"
+    reason = "zip()" if len(shape) != len(strides) else reason
+    piece = files.tensor(files.storage("0", "FloatStorage", 6), shape, strides, offset)
+    refuses(one(piece, kind=kind), "damaged or cut short", reason)
 
 
 def test_windows_that_just_fit(read):
@@ -309,6 +312,14 @@ def test_compressed_and_overlapping_zips(refuses):
     assert len(content) < 10_000
     refuses(content, "compressed")
 
+    # The same, but its directory understates what it unpacks to.
+    content = bytearray(content)
+    start = content.rindex(b"PK\1\2", 0, content.rindex(b"data/0"))
+    struct.pack_into("<L", content, start + 24, 100)
+    with zipfile.ZipFile(io.BytesIO(bytes(content))) as archive:
+        assert archive.getinfo("latest_net_G/data/0").file_size == 100
+    refuses(bytes(content), "compressed")
+
     # A second entry of the directory for the same bytes.
     content = bytearray(one(piece, **options))
     start = content.rindex(b"PK\1\2", 0, content.rindex(b"data/0"))
@@ -347,6 +358,8 @@ def test_large_files_are_not_read(refuses, monkeypatch, tmp_path):
         ({"a": {"dtype": "F32", "shape": [5], "data_offsets": [4, 24]}}, 24),
         ({"a": {"dtype": "F32", "shape": [-6], "data_offsets": [0, 24]}}, 24),
         ({"a": {"dtype": "F32", "shape": [2**31, 2**31, 4], "data_offsets": [0, 0]}}, 0),
+        ({"a": {"dtype": "F32", "shape": [10**600] * 60, "data_offsets": [0, 0]}}, 0),
+        ({"a": {"dtype": "F32", "shape": [1] * 10**6, "data_offsets": [0, 4]}}, 4),
         ({"a": {"dtype": "F32", "shape": ["a" * 99, 10**9], "data_offsets": [0, 24]}}, 24),
         ({"a": {"dtype": "F32", "shape": [6], "data_offsets": [24, 0]}}, 24),
         ({n: {"dtype": "F32", "shape": [6], "data_offsets": [0, 24]} for n in "ab"}, 24),
@@ -383,7 +396,7 @@ def test_safetensors_that_begin_like_something_else(read, length):
 @pytest.mark.parametrize("kind", ["zip", "pickles", "safetensors"])
 def test_truncated_anywhere(refuses, kind):
     content = files.written({"a": NUMBERS, "b": NUMBERS[:2]}, kind)
-    for length in [*range(0, len(content), 5), len(content) - 1]:
+    for length in [*range(0, len(content), 1 + len(content) // 100), len(content) - 1]:
         refuses(content[:length])
 
 
@@ -393,7 +406,7 @@ def test_flipped_bytes_give_arrays_or_a_sentence(read, refuses, kind):
     content = bytearray(files.written({"a": NUMBERS, "b": NUMBERS[:2]}, kind))
     random = np.random.default_rng(0)
     refused = 0
-    for place in range(0, len(content), 3):
+    for place in range(0, len(content), 1 + len(content) // 200):
         changed = content.copy()
         changed[place] ^= random.integers(1, 256)
         try:
@@ -401,7 +414,7 @@ def test_flipped_bytes_give_arrays_or_a_sentence(read, refuses, kind):
         except ValueError as error:
             assert str(error).startswith("The file ")
             refused += 1
-    assert refused > len(content) / 12
+    assert refused > 50
 
 
 def test_a_damaged_number_is_found_by_its_checksum(refuses):
@@ -421,6 +434,7 @@ def test_big_endian_machines(refuses, kind):
     [
         (b"", "it begins with b''"),
         (b"<!DOCTYPE html><html>", "<!DOCTYPE"),
+        (b"network {generator}", "its header would have"),
         (b"version https://git-lfs.github.com/spec/v1\n", "version https"),
         (pickle.dumps({"a": 1}), "none that torch.save wrote"),
         (one(SOUND, kind="pickles", version=1002), "version of PyTorch's format"),
