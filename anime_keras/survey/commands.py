@@ -34,7 +34,8 @@ def build(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]DIR",
-            help="Pictures with a labels.csv of what was asked for, or 'rendered'; can be repeated.",
+            help="Pictures with a labels.csv of what was asked for, 'rendered', or the run of a "
+            "CycleGAN that translates drawn portraits; can be repeated.",
         ),
     ] = None,
     factor: Annotated[
@@ -62,6 +63,8 @@ def build(
     `python -m anime_keras survey build --real my_faces --run runs/demo --out survey.html`
 
     `python -m anime_keras survey build --real my_faces --fake vae=drawn_by_vae --exposure 500`
+
+    `python -m anime_keras survey build --real rendered --run runs/cyclegan --attribute runs/cyclegan`
     """
     from anime_keras import survey
     from anime_keras.survey import pictures
@@ -81,7 +84,8 @@ def build(
         name, sign, folder = text.partition("=")
         if not sign or Path(text).exists():
             name, folder = Path(text).name, text
-        _add(shown, name, lambda folder=folder: folder)
+        trained = (Path(folder) / "settings.json").is_file()
+        _add(shown, name, lambda f=folder, t=trained: pictures.of_run(f) if t else f)
     made = _try(
         survey.build,
         out,

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from anime_keras import data
-from anime_keras.data import archives, folders, layouts, reading
+from anime_keras.data import archives, collections, folders, layouts, reading
 from anime_keras.data.records import MANIFEST, Prepared
 
 SMALLEST = 32  # pixels a side; on less nobody can judge a face
@@ -23,9 +23,9 @@ QUALITY = 95
 # Faces that no run was trained on: the command line's seeds end below this.
 _UNSEEN = 2**32
 
-Origin = str | Path | np.ndarray | data.Faces | Callable[[int, int], np.ndarray]
+Origin = str | Path | np.ndarray | data.Faces | Callable[[int, int], Any]
 """A folder of pictures or of a prepared collection, "rendered", uint8 (count, height, width, 3),
-drawn faces, or a function of (count, seed) that generates pictures."""
+drawn faces, or a function of (count, seed) that generates any of the latter two, or `Picture`s."""
 
 
 class Picture(NamedTuple):
@@ -42,16 +42,32 @@ class Picture(NamedTuple):
     words: Mapping[str, str]
 
 
-def of_run(folder: str | Path) -> Callable[[int, int], np.ndarray]:
-    """The generator of a trained run, as an origin of pictures.
+def of_run(folder: str | Path) -> Callable[[int, int], np.ndarray | list[Picture]]:
+    """What a trained run draws, as an origin of pictures.
+
+    A run that translates is given pictures of its X, drawn ones that no run was trained on, or held
+    out ones where there are such. What is known of them should still be there, so that raters can
+    be asked about it.
 
     Raises:
         FileNotFoundError: there is no run in the folder, or it has no checkpoint.
     """
     from anime_keras.runs import Run
 
-    model = Run.open(folder).load_model()
+    run = Run.open(folder)
+    model = run.load_model()
+    if run.settings.translates:
+        return lambda count, seed: _translated(model, run.settings.data, count, seed)
     return lambda count, seed: model.generate(count, seed=seed)
+
+
+def _translated(model: Any, source: Origin, count: int, seed: int) -> list[Picture]:
+    size = model.image_size
+    if style := collections.STYLES.get(source):
+        source = data.render(count, size, style, seed=_UNSEEN + seed)
+    chosen = draw(source, count, seed)
+    images = model.translate(np.stack([square(picture.image, size) for picture in chosen]))
+    return [picture._replace(image=image) for picture, image in zip(chosen, images, strict=True)]
 
 
 def draw(origin: Origin, count: int, seed: int, size: int | None = None) -> list[Picture]:
@@ -71,6 +87,8 @@ def draw(origin: Origin, count: int, seed: int, size: int | None = None) -> list
         origin = data.render(count, size or 128, seed=_UNSEEN + seed)
     if callable(origin):
         origin = origin(count, seed)
+    if isinstance(origin, list):
+        return origin
     order = np.random.default_rng(seed).permutation
     if isinstance(origin, data.Faces):
         named = {f: (origin.names[f], v) for f, v in origin.factors.items()}

@@ -4,11 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from anime_keras import survey
+from anime_keras import data, survey
+from anime_keras.survey import pictures
 from anime_keras.survey.commands import app
 
 
@@ -64,6 +67,8 @@ def test_a_trained_run_is_asked_about(tmp_path, faces, monkeypatch):
     from anime_keras.runs import Run
 
     class Generator:
+        settings = SimpleNamespace(translates=False)
+
         def load_model(self):
             return self
 
@@ -85,6 +90,54 @@ def test_a_trained_run_is_asked_about(tmp_path, faces, monkeypatch):
         "tiny",
         "noise",
     }
+
+
+def test_a_run_that_translates_is_asked_what_it_kept(tmp_path, monkeypatch):
+    """Here it makes negatives of portraits, whose people are known."""
+    from anime_keras.runs import Run
+
+    class Negatives:
+        settings = SimpleNamespace(translates=True, data="portraits")
+        image_size = 32
+
+        def load_model(self):
+            return self
+
+        def translate(self, images):
+            return 255 - images
+
+    monkeypatch.setattr(Run, "open", lambda folder: Negatives())
+    folder = tmp_path / "negatives"
+    folder.mkdir()
+    (folder / "settings.json").write_text("{}")
+    found = pictures.draw(pictures.of_run(folder), 5, seed=7)
+    people = data.render(5, 32, "portrait", seed=2**32 + 7)
+    for picture in found:
+        (row,) = np.flatnonzero((255 - people.images == picture.image).all(axis=(1, 2, 3)))
+        word = people.names["hair_color"][people.factors["hair_color"][row]]
+        assert picture.words["hair_color"] == word
+    run(
+        *("build", "--real", "rendered", "--run", folder, "--attribute", folder, "--count", 4),
+        *("--tasks", "better,attribute", "--factor", "hair_color", "--out", tmp_path / "s.html"),
+    )
+    made = survey.Survey.open(tmp_path / "s.key.json")
+    asked = [t for t in made.trials if t.task == "attribute" and t.check is None]
+    assert {t.sources for t in asked} == {("negatives",)} and len(asked) == 4
+    assert {t.statement[0] for t in asked} == {"hair_color"}
+
+
+def test_pictures_of_a_folder_are_translated_with_what_their_labels_say(evil_folder):
+    class Negatives:
+        image_size = 32
+
+        def translate(self, images):
+            return 255 - images
+
+    plain = {p.name: p for p in pictures.draw(evil_folder, 5, seed=3)}
+    for picture in pictures._translated(Negatives(), evil_folder, 5, 3):
+        before = plain[picture.name]
+        assert picture.words == before.words and picture.words
+        assert (picture.image == 255 - pictures.square(before.image, 32)).all()
 
 
 @pytest.mark.parametrize(
