@@ -85,7 +85,7 @@ def main() -> None:
     reading(options.count, "anime")
     reading(options.count // 5, "portrait")
     doses(options.count // 5)
-    dropping(options.count // 5)
+    dropping(options.count)
     speed()
 
 

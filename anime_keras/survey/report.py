@@ -131,10 +131,10 @@ def _agreement(scores: Scores, task: str) -> str:
 
 
 def _summary(scores: Scores) -> str:
-    count = len(scores.raters)
+    count, refused = len(scores.raters), len(scores.refused)
     parts = [f"{count} rater{'s' if count != 1 else ''}"]
     parts += [f"{len(scores.rejected)} rejected"] if scores.rejected else []
-    parts += [f"{len(scores.refused)} files refused"] if scores.refused else []
+    parts += [f"{refused} file{'s' if refused != 1 else ''} refused"] if refused else []
     return ", ".join(parts) + f". Survey {scores.survey}."
 
 

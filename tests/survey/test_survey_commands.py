@@ -54,7 +54,7 @@ def test_from_folders_to_scores(evil_folder, tmp_path, monkeypatch):
     survey.simulate(made, 6, out=tmp_path / "answers")
     (tmp_path / "answers" / "broken.json").write_text("{")
     output = run("score", *sorted((tmp_path / "answers").glob("*.json")), "--out", "scores")
-    assert "6 raters, 1 files refused" in output
+    assert "6 raters, 1 file refused" in output
     assert "[red]mine" in output
     assert "broken.json" in output
     assert (tmp_path / "scores" / "report.html").is_file()
