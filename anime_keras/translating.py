@@ -85,7 +85,8 @@ def each_face(
         limit: translate at most so many.
 
     Returns:
-        The faces, the surest first; an empty list if there are none.
+        The faces, the surest first; an empty list if there are none. Where a crop reaches beyond the
+        picture, the picture's edge goes on.
 
     Raises:
         ValueError: this is no such picture.
@@ -95,7 +96,8 @@ def each_face(
         move = faces.alignment(face, size, eyes)
         found.append(face)
         moves.append(move)
-        crops.append(faces.cut(image, move, size, size))
+        # The edge goes on beyond the edge: in a mirror, close photos had a second chin under the first.
+        crops.append(faces.cut(image, move, size, size, cv2.BORDER_REPLICATE))
     if not found:
         return []
     after = _translate(translate, np.stack(crops))

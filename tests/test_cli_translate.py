@@ -129,6 +129,16 @@ class TestPicture:
         assert sheet.shape == (192 + 24, 2 * 192 + 2 + 24, 3)
         assert (sheet[100, 100] == 55).all() and (sheet[100, 300] == 200).all()
 
+    def test_beside_the_picture_but_not_among_its_like(self, tmp_path, monkeypatch, portraits):
+        monkeypatch.chdir(tmp_path)
+        save(tmp_path / "a.png", portraits[0])
+        run("translate", "--input", "a.png", "--already-faces", "--out", "anime")
+        assert files(tmp_path) == ["a.png", "anime/a.png", "anime/sheet.png"]
+        for out in (".", tmp_path, "anime/.."):
+            line = fails("translate", "--input", "a.png", "--overwrite", "--out", out)
+            assert "where the originals are" in line
+        np.testing.assert_array_equal(plots.load(tmp_path / "a.png"), portraits[0])
+
     def test_upright_and_opaque(self, tmp_path):
         """A photo that lies on its side by its EXIF, and one that can be seen through."""
         image = np.zeros((20, 30, 3), np.uint8)
@@ -216,7 +226,7 @@ class TestFolder:
     def test_never_into_the_input(self, tmp_path, album, inside):
         before = checksums(album)
         line = fails("translate", "--input", album, "--out", album / inside)
-        assert "choose a folder outside of it" in line
+        assert "choose a folder of its own" in line
         assert checksums(album) == before
 
     def test_never_into_the_input_by_a_link(self, tmp_path, album):

@@ -131,11 +131,21 @@ class TestEachFace:
             np.testing.assert_allclose(around + 0.5, place, atol=0.6)
         np.testing.assert_array_equal(found.after, 255 - found.before)
 
-    def test_margin_one_is_what_align_does(self):
-        scene = data.render_scene(200, seed=3)
-        eyes = scene.landmarks[0, [0, 5]]
-        (found,) = each_face(scene.image, same, 48, faces.EYES, Fixed(eyes))
-        np.testing.assert_array_equal(found.before, faces.align(scene.image, found.face, 48))
+    def test_cut_as_align_cuts(self):
+        image = data.render_scene(200, seed=3).image
+        (found,) = each_face(image, same, 48, faces.EYES, Fixed(((90, 100), (112, 93))))
+        np.testing.assert_array_equal(found.before, faces.align(image, found.face, 48))
+
+    def test_edge_goes_on_beyond_the_edge(self):
+        """A mark near the edge is seen once: a mirror would show it twice."""
+        image = np.zeros((100, 100, 3), np.uint8)
+        image[90:94, 48:52] = 255
+        image[-1] = 90
+        # Eyes at 48.5, as `align` has them, instead of 65.5: all goes up by 17 pixels.
+        (found,) = each_face(image, same, 100, faces.EYES, Fixed(((35.5, 65.5), (64.5, 65.5))))
+        column = found.before[:, 50, 0]
+        assert np.flatnonzero(column == 255).tolist() == [73, 74, 75, 76]
+        assert (column[82:] == 90).all()
 
     def test_drawn_scene(self):
         scene = data.render_scene(320, 240, faces=3, seed=5)

@@ -26,7 +26,7 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 def translate(
     input: Annotated[Path, typer.Option(help="A picture, a film, or a folder of them.")],
-    out: Annotated[Path, typer.Option(help="Folder to write to; not the pictures' own.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to, but not where the pictures are.")],
     run: Annotated[
         Path | None, typer.Option(help="Folder of a CycleGAN's run; the kit's own weights if none.")
     ] = None,
@@ -131,11 +131,12 @@ def _plan(source: Path, out: Path) -> list[_Work]:
     works = [_Work(folder / name, name, out / results[name], moving[name]) for name in names]
     home = folder.resolve()
     for parent in {out, *(work.path.parent for work in works)}:
-        # Inputs are what nobody may write over, also not by way of links.
-        if home in (parent.resolve(), *parent.resolve().parents):
+        # Where originals are nobody may write, also not by way of links.
+        above = parent.resolve().parents if source.is_dir() else ()
+        if home in (parent.resolve(), *above):
             raise ValueError(
-                f"--out {out} leads into {folder}, where the originals are: choose a folder outside "
-                "of it."
+                f"--out {out} leads into {folder}, where the originals are: choose a folder of its "
+                "own."
             )
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file: choose a folder.")

@@ -138,7 +138,13 @@ def alignment(face: Face, size: int, eyes: Any = EYES) -> np.ndarray:
     return np.column_stack([turn, shift])
 
 
-def cut(image: np.ndarray, move: np.ndarray, width: int, height: int) -> np.ndarray:
+def cut(
+    image: np.ndarray,
+    move: np.ndarray,
+    width: int,
+    height: int,
+    border: int = cv2.BORDER_REFLECT_101,
+) -> np.ndarray:
     """A picture as `move` of `alignment` places it, without aliasing.
 
     Args:
@@ -146,9 +152,10 @@ def cut(image: np.ndarray, move: np.ndarray, width: int, height: int) -> np.ndar
         move: float (2, 3).
         width: of what is cut out, in pixels.
         height: the same.
+        border: one of OpenCV's: what lies beyond the picture's edge, its mirror image by default.
 
     Returns:
-        uint8 (height, width, 3). What lies beyond the picture's edge is its mirror image.
+        uint8 (height, width, 3).
     """
     turn, shift = move[:, :2], move[:, 2]
     scale = math.sqrt(abs(np.linalg.det(turn)))
@@ -160,8 +167,7 @@ def cut(image: np.ndarray, move: np.ndarray, width: int, height: int) -> np.ndar
         image, turn, shift = small, turn * ratio, shift + turn @ (ratio / 2 - 0.5)
     move = np.column_stack([turn, shift])
     kind = cv2.INTER_LINEAR if scale <= 1 else cv2.INTER_CUBIC
-    edge = cv2.BORDER_REFLECT_101
-    return cv2.warpAffine(image, move, (width, height), flags=kind, borderMode=edge)
+    return cv2.warpAffine(image, move, (width, height), flags=kind, borderMode=border)
 
 
 # --- the network ----------------------------------------------------------------------------------
