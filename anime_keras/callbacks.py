@@ -9,7 +9,7 @@ import csv
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,13 +188,27 @@ class SampleSheet(keras.callbacks.Callback):
             self.draw()
 
 
+SCORES: dict[str, tuple[str, ...]] = {
+    "fid": ("fid",),
+    "kid": ("kid",),
+    "is": ("inception_score",),
+    "prdc": ("precision", "recall", "density", "coverage"),
+    "swd": ("swd",),
+    "neighbours": ("memorisation",),
+}
+"""What `Score` can measure, by the names of `evaluate --metrics`, and what it is called in the logs."""
+
+
 class Score(keras.callbacks.Callback):
-    """Measures FID and KID after every so many epochs: losses do not tell when to stop.
+    """Measures the pictures after every so many epochs: losses do not tell when to stop.
 
     The same latents, or pictures to translate, each time, so that the numbers of two epochs differ by
-    the networks alone. They are added to the epoch's logs, as `fid` and `kid`; epochs in between get
-    NaN. With 1,000 pictures FID is too large by some amount at every epoch alike: compare epochs with
-    it, not papers.
+    the networks alone. They are added to the epoch's logs, as `SCORES` calls them; epochs in between
+    get NaN. With 1,000 pictures FID is too large by some amount at every epoch alike: compare epochs
+    with it, not papers.
+
+    Path length is not among them: its step is lost in the rounding of bfloat16, in which most
+    generators are trained. `evaluate` measures it in float32.
 
     Args:
         real: real pictures, of which the first 5,000 are compared with.
@@ -203,6 +217,10 @@ class Score(keras.callbacks.Callback):
         every: epochs.
         count: of the model's pictures.
         extractor: as for `metrics.extractors.get`.
+        metrics: names out of `SCORES`. "prdc" and "swd" take as many real pictures as generated ones.
+
+    Raises:
+        ValueError: there is no such metric.
     """
 
     def __init__(
@@ -213,32 +231,62 @@ class Score(keras.callbacks.Callback):
         every: int = 1,
         count: int = 1000,
         extractor: Any = "anime",
+        metrics: Sequence[str] = ("fid", "kid"),
     ) -> None:
         super().__init__()
+        unknown = [name for name in metrics if name not in SCORES]
+        if unknown:
+            raise ValueError(
+                f"{', '.join(map(repr, unknown))} cannot be measured during training: choose from "
+                f"{', '.join(SCORES)}."
+            )
         self.real, self.draw, self.position = real, draw, position
         self.every, self.count, self.extractor = every, count, extractor
+        self.metrics = tuple(metrics)
         self._features: Any = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
         if logs is None or not self.position.at_epoch_end:
             return
-        logs |= {"fid": float("nan"), "kid": float("nan")}
+        logs |= {key: float("nan") for name in self.metrics for key in SCORES[name]}
         if self.position.epoch % self.every == 0:
             logs |= self.measure()
 
     def measure(self) -> dict[str, float]:
-        """FID and KID of the model as it is now."""
-        from anime_keras.metrics import extractors, frechet_distance, kernel, references
+        """The numbers of the model as it is now."""
+        from anime_keras.metrics import extractors, references
 
         extractor = extractors.get(self.extractor)
         if self._features is None:
             self._features = references.collect(self.real[:5000], extractor)
-        fake = references.collect(self.draw(self.model, self.count), extractor)
+        images = self.draw(self.model, self.count)
+        fake = references.collect(images, extractor)
+        numbers: dict[str, float] = {}
+        for name in self.metrics:
+            numbers |= zip(SCORES[name], self._score(name, images, fake), strict=True)
+        return numbers
+
+    def _score(self, name: str, images: np.ndarray, fake: Any) -> tuple[float, ...]:
+        from anime_keras import metrics
+        from anime_keras.metrics import kernel, neighbours, sliced_wasserstein
+        from anime_keras.metrics.inception_score import measure as measure_inception_score
+
         real = self._features
-        return {
-            "fid": frechet_distance(real.sample, fake.sample),
-            "kid": kernel.measure(real, fake).value,
-        }
+        rows = min(len(real.sample), len(fake.sample))
+        match name:
+            case "fid":
+                return (metrics.frechet_distance(real.sample, fake.sample),)
+            case "kid":
+                return (kernel.measure(real, fake).value,)
+            case "is":
+                return (measure_inception_score(fake).value,)
+            case "prdc":
+                sides = real.sample[:rows], fake.sample[:rows]
+                return *metrics.precision_recall(*sides), *metrics.density_coverage(*sides)
+            case "swd":
+                return (sliced_wasserstein.measure(np.asarray(self.real[:rows]), images).value,)
+            case _:
+                return (neighbours.measure(real, fake).value,)
 
 
 class History(keras.callbacks.Callback):

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from anime_keras import callbacks
+from anime_keras import callbacks, data, metrics
 from anime_keras.callbacks import Position
+from anime_keras.metrics import extractors
 
 
 class Model:
@@ -146,6 +147,55 @@ def test_sample_sheet(tmp_path):
     names = ["epoch-0000.png", "epoch-0001.png", "epoch-0002.png"]
     assert [path.name for path in seen] == names
     assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+class TestScore:
+    NAMES = ("fid", "kid", "is", "prdc", "swd", "neighbours")
+
+    def test_every_metric_is_that_of_its_function(self):
+        """Against the functions on arrays, of drawn faces that stand in for a model's."""
+        real, fake = (data.render(80, seed=seed).images for seed in (820, 821))
+        position = Position(step=4, per_epoch=4)
+        score = callbacks.Score(
+            real, lambda model, count: fake[:count], position, count=60, metrics=self.NAMES
+        )
+        with_model(score)
+        logs = {"loss": 1.0}
+        score.on_epoch_end(0, logs)
+        extractor = extractors.get("anime")
+        first, (second, probabilities) = extractor(real)[0], extractor(fake[:60])
+        levels = metrics.sliced_wasserstein_distance(real[:60], fake[:60]).values()
+        precision, recall = metrics.precision_recall(first[:60], second)
+        density, coverage = metrics.density_coverage(first[:60], second)
+        assert logs == pytest.approx(
+            {
+                "loss": 1.0,
+                "fid": metrics.frechet_distance(first, second),
+                "kid": metrics.subset_distances(first, second, 100, 30).mean(),
+                "inception_score": metrics.inception_score(probabilities)[0],
+                "precision": precision,
+                "recall": recall,
+                "density": density,
+                "coverage": coverage,
+                "swd": 1000 * np.mean([between for between, _ in levels]),
+                "memorisation": metrics.memorisation(second, first).nearer,
+            },
+            rel=1e-4,
+        )
+
+    def test_epochs_in_between_get_nan(self):
+        position = Position(step=4, per_epoch=4)  # the end of the first epoch
+        score = callbacks.Score(np.zeros((0,)), None, position, every=2, metrics=("prdc", "swd"))
+        logs = {}
+        with_model(score).on_epoch_end(0, logs)
+        assert list(logs) == ["precision", "recall", "density", "coverage", "swd"]
+        assert np.isnan(list(logs.values())).all()
+
+    def test_unknown(self):
+        with pytest.raises(
+            ValueError, match=r"'ppl' cannot be measured during training: .*fid, kid"
+        ):
+            callbacks.Score(None, None, Position(), metrics=("fid", "ppl"))
 
 
 def test_time_budget():
