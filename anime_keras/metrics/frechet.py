@@ -7,8 +7,8 @@ Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule …", equation
 The matrix root is never taken: only its trace is asked for. With Σ₁ = A Aᵀ and Σ₂ = B Bᵀ the
 eigenvalues of Σ₁ Σ₂ are the squared singular values of Aᵀ B, so the trace is the sum of these, real
 and not negative whatever the rank. Where both have full rank, A is the Cholesky factor and the
-eigenvalues of Aᵀ Σ₂ A are enough; otherwise A and B are scaled eigenvectors, or the centred features
-themselves.
+eigenvalues of Aᵀ Σ₂ A are enough; otherwise A and B are pivoted Cholesky factors, which have as many
+columns as there is rank, or the centred features themselves.
 """
 
 from typing import NamedTuple
@@ -84,10 +84,11 @@ def _roots_of_full_rank(first: np.ndarray, second: np.ndarray) -> np.ndarray | N
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """A with A Aᵀ = Σ, one column for each eigenvalue that is more than rounding."""
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > len(values) * np.finfo("float64").eps * values[-1]
-    return vectors[:, kept] * np.sqrt(values[kept])
+    """A with A Aᵀ = Σ, of as many columns as Σ has rank: Cholesky's factor, largest pivot first."""
+    factor, order, rank, _ = linalg.lapack.dpstrf(covariance, lower=1)
+    root = np.empty((len(covariance), rank))
+    root[order - 1] = np.tril(factor)[:, :rank]  # LAPACK counts from 1
+    return root
 
 
 def _centred(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
