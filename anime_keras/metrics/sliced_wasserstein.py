@@ -90,7 +90,7 @@ def measure(real_images: np.ndarray, fake_images: np.ndarray, seed: int = 0) -> 
     details = {}
     for size, (between, among) in levels.items():
         details[f"{size} px"] = 1000.0 * between
-        details[f"{size} px, real"] = 1000.0 * among
+        details[f"real {size} px"] = 1000.0 * among
     few = len(real_images) < COMPARABLE
     note = f"{len(real_images):,} pictures; published numbers are of {COMPARABLE:,}, and smaller."
     return Result(

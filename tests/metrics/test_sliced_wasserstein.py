@@ -86,7 +86,7 @@ def test_measure(faces):
     assert result.value == pytest.approx(
         1000 * np.mean([between for between, _ in levels.values()])
     )
-    assert result.details["16 px, real"] == pytest.approx(1000 * levels[16][1])
-    assert set(result.details) == {"32 px", "32 px, real", "16 px", "16 px, real"}
+    assert result.details["real 16 px"] == pytest.approx(1000 * levels[16][1])
+    assert set(result.details) == {"32 px", "real 32 px", "16 px", "real 16 px"}
     assert str(result).startswith("SWD x 1000 ") and "seed 3" in str(result)
     assert "20 pictures; published" in result.warnings[0]
