@@ -48,7 +48,34 @@ _FIGURES = (
     ),
 )
 
+_TRANSLATED = (
+    (
+        "final.png",
+        "There and back",
+        "A row a pair of strangers: x, what G makes of it, what F makes of that; y, what F makes of "
+        "it, what G makes of that.",
+    ),
+    ("real.png", "Pictures it learned from", "Some of X above, some of Y below; no two belong."),
+    (
+        "training.gif",
+        "The same pictures after each epoch",
+        "The first frame is of untrained generators.",
+    ),
+    _FIGURES[-1],
+)
+_PATCHES = (
+    "What the discriminators think, patch by patch",
+    "Of y and of G(x), of x and of F(y), a picture and its scores: blue is called real, red fake.",
+)
+
 _MEASURED = (
+    (
+        "translation.png",
+        "Translated",
+        "A column a face. From above: as it came, translated, then, where they are known, the true "
+        "counterpart and the best of the answers that take no learning, and last what comes back. "
+        "The same in the other direction below.",
+    ),
     (
         "attributes.png",
         "Hair and eye colours",
@@ -76,13 +103,17 @@ def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
     """
     history = folder / "history.csv"
     rows = read_history(history) if history.exists() else {}
+    translates = settings.get("y") is not None
     figures = "".join(
         _figure(folder / name, title, text)
-        for name, title, text in _FIGURES
+        for name, title, text in (_TRANSLATED if translates else _FIGURES)
         if (folder / name).exists()
     )
+    if patches := sorted((folder / "samples").glob("patches-*.png")):
+        figures += _figure(patches[-1], *_PATCHES)
+    data = f"{settings['data']} and {settings['y']}" if translates else settings["data"]
     page = _PAGE.substitute(
-        title=escape(f"{settings['model']} on {settings['data']} pictures, {settings['size']} px"),
+        title=escape(f"{settings['model']} on {data} pictures, {settings['size']} px"),
         summary=escape(_summary(rows, settings, pictures)),
         figures=figures,
         measured=_measured(folder),
@@ -131,8 +162,12 @@ def _numbers(found: dict) -> str:
         f"{about['extractor']}; seed {about['seed']}. The ± is half of a 95% interval."
     )
     page = f"<h2>Measured</h2><p>{escape(text)}</p>" + (_table(rows) if results else "")
-    warnings = dict.fromkeys(text for row in results for text in row["warnings"])
-    if warnings:
+    translation = found.get("translation")
+    if translation:
+        page += _translation(translation)
+    warnings = [text for row in results for text in row["warnings"]]
+    warnings += translation["warnings"] if translation else []
+    if warnings := dict.fromkeys(warnings):
         items = "".join(f"<li>{escape(text)}</li>" for text in warnings)
         page += f"<p>Mind:</p><ul>{items}</ul>"
     if found["as_asked_for"]:
@@ -161,6 +196,34 @@ def _numbers(found: dict) -> str:
                 "hardly there": [", ".join(row["missing"]) for row in factors.values()],
             }
         )
+    return page
+
+
+def _translation(found: dict) -> str:
+    from anime_keras.metrics import counterparts
+
+    about = found["about"]
+    text = (
+        f"{about['pictures'][0]:,} and {about['pictures'][1]:,} pictures of {about['size']} px were "
+        f"translated, and compared with {about['albums'][1]:,} and {about['albums'][0]:,} others of "
+        "the kind that they became."
+    )
+    if found["x2y"]["paired"]:
+        text += (
+            " The same people were drawn both ways, so the true counterparts are known. Beside the "
+            "distance to them stand those of the picture itself, of one with the other kind's colours "
+            "and of the nearest in an album, and how many times nearer the translation is than the "
+            "best of these."
+        )
+    else:
+        text += (
+            " True counterparts are not known: what the network reads off a translation is compared "
+            "with its own reading of the picture it came from."
+        )
+    page = f"<p>{escape(text)}</p>"
+    for one in counterparts.tables(found):
+        columns = dict(zip(one.columns, zip(*one.rows, strict=True), strict=True))
+        page += f"<p><b>{escape(one.title)}</b></p>" + _table(columns)
     return page
 
 

@@ -1,8 +1,10 @@
 """`evaluate`, and scores on the way, as a user meets them."""
 
 import csv
+import dataclasses
 import json
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -10,8 +12,9 @@ import pytest
 from PIL import Image
 from test_cli import TINY, fails, run
 
-from anime_keras import data
-from anime_keras.runs import Run
+from anime_keras import checkpoints, data
+from anime_keras.metrics import counterparts, extractors
+from anime_keras.runs import Run, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +154,108 @@ class TestErrors:
     )
     def test_names(self, trained, option, value, message):
         assert message in fails("evaluate", "--run", trained, "--count", 60, option, value)
+
+
+# --- models that translate ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory):
+    """The run of a CycleGAN as it begins, on drawn faces."""
+    return begun(tmp_path_factory.mktemp("portraits") / "run", "portraits", "anime")
+
+
+def begun(folder, x, y):
+    settings = Settings(
+        model="cyclegan",
+        data=str(x),
+        y=str(y),
+        size=32,
+        epochs=1,
+        precision="float32",
+        network={"width": 4, "residual_blocks": 1},
+    )
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(dataclasses.asdict(settings)))
+    checkpoints.save(Run.open(folder).build_model(), folder / "checkpoints", step=0)
+    return folder
+
+
+@pytest.fixture
+def small_albums(monkeypatch):
+    monkeypatch.setattr(counterparts, "drawn", partial(counterparts.drawn, album=60))
+
+
+def test_a_run_that_translates_is_scored_against_the_truth(portraits, small_albums):
+    output = run("evaluate", "--run", portraits, "--count", 50)
+    for words in (
+        "Portraits to anime: distance to the true counterpart",
+        "Anime to portraits: read by the network, against the truth",
+        "times nearer",
+        "Mind: ",
+    ):
+        assert words in output
+    found = json.loads((portraits / "metrics.json").read_text())
+    assert found["results"] == [] and found["about"]["data"] == "portraits and anime"
+    x2y = found["translation"]["x2y"]
+    assert (x2y["source"], x2y["target"], x2y["paired"]) == ("portraits", "anime", True)
+    # what the command says of the model is what it says of its pictures
+    model = Run.open(portraits).load_model()
+    x, y = counterparts.drawn(50, 32)
+    distance = np.abs(model.translate(x.pictures).astype(float) - y.pictures).mean() / 255
+    assert x2y["results"][0]["name"] == "L1"
+    assert x2y["results"][0]["value"] == pytest.approx(distance, rel=1e-3)
+    features = extractors.get("anime")
+    apart = features(model.translate(x.pictures))[0] - features(y.pictures)[0]
+    assert x2y["results"][2]["extractor"] == "anime-features"
+    assert x2y["results"][2]["value"] == pytest.approx(np.linalg.norm(apart, axis=1).mean(), 1e-3)
+    back = np.abs(model.translate(y.pictures, "y2x").astype(float) - x.pictures).mean() / 255
+    assert found["translation"]["y2x"]["results"][0]["value"] == pytest.approx(back, rel=1e-3)
+    page = (portraits / "report.html").read_text()
+    assert "the true counterparts are known" in page and "<td>hair color</td>" in page
+    assert "cyclegan on portraits and anime pictures" in page
+    assert (portraits / "translation.png").stat().st_size > 10_000
+
+
+def test_folders_without_counterparts(tmp_path):
+    x, y = (folder_of(tmp_path / name, 50, 32, seed) for name, seed in (("x", 1), ("y", 2)))
+    folder = begun(tmp_path / "run", x, y)
+    options = ("--count", 50, "--metrics", "translation,kid", "--out", tmp_path / "out")
+    output = run("evaluate", "--run", folder, *options)
+    assert (
+        "X to y: read by the network, against what it read before; the truth is not known" in output
+    )
+    assert "x has no held-out pictures" in output and "y has no held-out pictures" in output
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["about"]["data"] == "x and y" and not found["translation"]["x2y"]["paired"]
+    # KID as every model has it: translations of X against Y
+    by_name = {row["name"]: row for row in found["translation"]["x2y"]["results"]}
+    assert [row["name"] for row in found["results"]] == ["KID"]
+    assert found["results"][0]["value"] == pytest.approx(by_name["KID"]["value"], rel=1e-6)
+    assert (tmp_path / "out" / "translation.png").exists()
+
+
+def test_the_kits_own_translator(tmp_path, monkeypatch, portraits, small_albums):
+    from anime_keras.cli import translate
+
+    monkeypatch.setattr(translate, "load_shipped", Run.open(portraits).load_model)
+    options = ("--metrics", "translation", "--count", 50, "--out", tmp_path)
+    run("evaluate", *options)
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["about"]["model"] == "portrait_anime" and found["translation"]["x2y"]["paired"]
+
+
+class TestErrorsOfTranslation:
+    def test_models(self, trained, portraits):
+        options = ("--count", 60, "--metrics", "translation")
+        assert "needs what translates" in fails("evaluate", "--run", trained, *options)
+        assert "--y is for the run of a CycleGAN" in fails("evaluate", "--run", trained, "--y", "a")
+        assert "also say --out" in fails("evaluate", "--metrics", "translation")
+        line = fails("evaluate", "--run", portraits, "--metrics", "ppl,neighbours")
+        assert "neighbours, ppl cannot be measured of a model that translates" in line
+
+    def test_pictures(self, portraits, tmp_path, small_albums):
+        line = fails("evaluate", "--run", portraits, "--data", tmp_path / "none")
+        assert "There is no folder" in line
+        line = fails("evaluate", "--run", portraits, "--count", 20)
+        assert "below 50 no number says anything" in line

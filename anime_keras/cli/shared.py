@@ -53,13 +53,14 @@ def pictures(settings: Any) -> Any:
     if settings.translates:
         # Drawn ones of Y are of another seed: nobody is in both, so that no pair is among them.
         return (
-            _pictures_of(settings.data, settings.seed, settings),
-            _pictures_of(settings.y, settings.seed + 1, settings),
+            pictures_of(settings.data, settings.seed, settings),
+            pictures_of(settings.y, settings.seed + 1, settings),
         )
-    return _pictures_of(settings.data, settings.seed, settings)
+    return pictures_of(settings.data, settings.seed, settings)
 
 
-def _pictures_of(source: str, seed: int, settings: Any) -> Any:
+def pictures_of(source: str, seed: int, settings: Any) -> Any:
+    """Pictures by what a command calls them, of a size and at most so many: a run's `settings` say."""
     from anime_keras.data import collections, folders, records
 
     size, count = settings.size, settings.count

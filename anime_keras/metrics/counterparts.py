@@ -417,7 +417,7 @@ def _distances(
         return np.linalg.norm(extractor(pictures)[0] - wanted, axis=1).astype("float64")
 
     results = []
-    for name, distance in (("L1", _l1), ("SSIM", _ssim), ("feature distance", feature_distance)):
+    for name, distance in (("L1", _l1), ("SSIM", _ssim), ("features", feature_distance)):
         own = distance(translated, truth)
         others = {which: distance(pictures, truth) for which, pictures in baselines.items()}
         away, *theirs = (1.0 - d if name == "SSIM" else d for d in (own, *others.values()))
@@ -613,13 +613,13 @@ def tables(found: Mapping[str, Any]) -> list[Table]:
         groups: dict[tuple, list] = {}
         for row in one["results"]:
             groups.setdefault(tuple(row["details"]), []).append(row)
-        for others, rows in groups.items():
+        for rows in groups.values():
             made.append(
                 Table(
                     f"{title}: {_TITLES[rows[0]['name']]}",
-                    ("", "translated", *others),
+                    ("", "translated", *_details(rows[0])),
                     [
-                        (_label(row), _number(row), *map(_text, row["details"].values()))
+                        (_label(row), _number(row["value"], row["spread"]), *_details(row).values())
                         for row in rows
                     ],
                 )
@@ -647,13 +647,22 @@ def tables(found: Mapping[str, Any]) -> list[Table]:
 
 
 def _label(row: Mapping[str, Any]) -> str:
-    return row["name"] + (" (higher is better)" if row["better"] == "higher" else "")
+    return row["name"] + (" ↑" if row["better"] == "higher" else "")
 
 
-def _number(row: Mapping[str, Any]) -> str:
-    return Result(
-        row["name"], np.nan if row["value"] is None else row["value"], row["spread"]
-    ).number
+def _number(value: float | None, spread: float | None) -> str:
+    return "–" if value is None else Result("", value, spread).number
+
+
+def _details(row: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of a row's further columns: a spread stands behind its number."""
+    details = dict(row["details"])
+    times = (
+        {"times nearer": _number(details["times nearer"], details.pop("±"))}
+        if "±" in details
+        else {}
+    )
+    return {name: _text(value) for name, value in details.items()} | times
 
 
 def _text(value: float | None) -> str:

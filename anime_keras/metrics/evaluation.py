@@ -20,6 +20,7 @@ import numpy as np
 from anime_keras import plots
 from anime_keras.metrics import (
     attributes,
+    counterparts,
     extractors,
     frechet,
     kernel,
@@ -42,12 +43,14 @@ METRICS: dict[str, str] = {
     "ppl": "perceptual path length: how smoothly pictures change with the latents",
     "neighbours": "is the training set copied? The nearest training pictures, to look at",
     "attributes": "hair, eyes, expression … as often as in the training set, as asked for",
+    "translation": "what a translation keeps, how near the true counterpart it comes, and comes back",
 }
 """What can be measured on two sets of pictures, and what it says."""
 DEFAULT = ("fid", "kid", "is", "prdc", "neighbours", "attributes")
 FEWEST = 50  # pictures a side; below, no number says anything
 SOME = 10_000  # pictures are looked at, for what is not a mere sum over all of them
 FILE = "metrics.json"
+PICTURES = ("translation.png", "attributes.png", "neighbours.png")
 
 Progress = Callable[[str, int, int], None]
 
@@ -66,6 +69,23 @@ class Generator:
     latent_dim: int
 
 
+@dataclass(frozen=True)
+class Translator:
+    """What scoring a translation needs of a model, and the pictures that it is asked about.
+
+    Attributes:
+        there: pictures uint8 (n, side, side, 3) of X to as many of Y.
+        back: of Y to X.
+        x: pictures of X, as `counterparts.drawn` or `counterparts.unpaired` give them.
+        y: pictures of Y.
+    """
+
+    there: counterparts.Translate
+    back: counterparts.Translate
+    x: counterparts.Domain
+    y: counterparts.Domain
+
+
 @dataclass
 class Evaluation:
     """What was measured.
@@ -75,6 +95,7 @@ class Evaluation:
         comparison: of the attributes, or None.
         accuracy: factor -> how often it is there where it was asked for.
         nearest: uint8 sheet of generated pictures, each beside its nearest training picture, or None.
+        translation: scores of a translator, or None.
         about: what was compared: names, numbers, seed, seconds.
     """
 
@@ -82,6 +103,7 @@ class Evaluation:
     comparison: attributes.Comparison | None = None
     accuracy: dict[str, attributes.Accuracy] = field(default_factory=dict)
     nearest: np.ndarray | None = None
+    translation: counterparts.Translation | None = None
     about: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -89,12 +111,16 @@ class Evaluation:
         lines += [str(value) for value in self.accuracy.values()]
         if self.comparison:
             lines.append(str(self.comparison))
+        if self.translation:
+            lines.append(str(self.translation))
         return "\n".join(lines)
 
     @property
     def warnings(self) -> list[str]:
         """Why a number may mean less than it seems to; each once."""
-        return list(dict.fromkeys(text for result in self.results for text in result.warnings))
+        texts = [text for result in self.results for text in result.warnings]
+        texts += self.translation.warnings if self.translation else []
+        return list(dict.fromkeys(texts))
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in JSON's types."""
@@ -111,17 +137,18 @@ class Evaluation:
                 }
                 for name, value in self.accuracy.items()
             },
+            "translation": self.translation.to_dict() if self.translation else None,
         }
 
     def write(self, folder: str | Path) -> Path:
-        """Write `metrics.json`, and `attributes.png` and `neighbours.png` where there are such.
+        """Write `metrics.json`, and the pictures out of `PICTURES` that there are.
 
         Returns:
             The path of the JSON file.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("attributes.png", "neighbours.png"):
+        for name in PICTURES:
             (folder / name).unlink(missing_ok=True)  # those of an earlier evaluation
         if self.comparison:
             figure = plots.combinations(
@@ -132,6 +159,8 @@ class Evaluation:
             figure.savefig(folder / "attributes.png", dpi=110)
         if self.nearest is not None:
             plots.save(folder / "neighbours.png", self.nearest)
+        if self.translation:
+            plots.save(folder / "translation.png", self.translation.sheet)
         path = folder / FILE
         partial = path.with_name(FILE + ".partial")
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -149,6 +178,7 @@ def evaluate(
     held_out: Any = None,
     asked: Mapping[str, np.ndarray] | None = None,
     generator: Generator | None = None,
+    translator: Translator | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure generated pictures against real ones.
@@ -162,6 +192,7 @@ def evaluate(
         held_out: real pictures that were not trained on: how near to the training set real ones lie.
         asked: factor -> index of the word that each generated picture should show, -1 for none.
         generator: of the generated pictures; path lengths need it.
+        translator: which made them of others; scoring a translation needs it.
         progress: called as progress(what, done, total) on the way.
 
     Raises:
@@ -170,6 +201,11 @@ def evaluate(
     check(metrics, real, fake)
     if "ppl" in metrics and generator is None:
         raise ValueError("Path lengths need the generator itself: leave ppl out, or give a --run.")
+    if "translation" in metrics and translator is None:
+        raise ValueError(
+            "Scoring a translation needs what translates: leave translation out, or give the --run "
+            "of a CycleGAN."
+        )
     began = time.time()
     extractor = extractors.get(extractor)
     evaluation = Evaluation()
@@ -208,6 +244,16 @@ def evaluate(
                 if asked:
                     wanted = {factor: words[: len(seen)] for factor, words in asked.items()}
                     evaluation.accuracy = attributes.accuracy(seen, wanted)
+            case "translation":
+                evaluation.translation = counterparts.measure(
+                    translator.there,
+                    translator.back,
+                    translator.x,
+                    translator.y,
+                    extractor,
+                    seed,
+                    progress,
+                )
     evaluation.about = {
         "real": len(real),
         "fake": len(fake),

@@ -60,7 +60,7 @@ def test_the_oracle_is_as_good_as_the_network_can_see(domains):
     there, back = lookup(x.pictures, y.pictures), lookup(y.pictures, x.pictures)
     found = measure(there, back, domains)
     for direction in (found.x2y, found.y2x):
-        assert direction["L1"].value == direction["feature distance"].value == 0
+        assert direction["L1"].value == direction["features"].value == 0
         assert direction["SSIM"].value == pytest.approx(1, abs=1e-6)
         assert all(direction[n].details["times nearer"] == np.inf for n in ("L1", "SSIM"))
         assert direction["cycle L1"].value == 0
@@ -86,7 +86,7 @@ def test_no_change_is_the_identity_baseline(domains, unchanged):
     levels = np.abs(x.pictures.astype(float) - y.pictures).mean() / 255
     features = np.linalg.norm(COARSE(x.pictures)[0] - COARSE(y.pictures)[0], axis=1).mean()
     similar = np.asarray(metrics.ssim(y.pictures, x.pictures)).mean()
-    expected = {"L1": levels, "feature distance": features, "SSIM": similar}
+    expected = {"L1": levels, "features": features, "SSIM": similar}
     for direction in (unchanged.x2y, unchanged.y2x):
         for name, value in expected.items():
             result = direction[name]
