@@ -236,6 +236,26 @@ class ReflectionPadding2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("anime_keras")
+class ReflectedConv2D(keras.layers.Conv2D):
+    """A convolution over maps framed by their own mirror image, so that their size stays.
+
+    The same numbers as `ReflectionPadding2D` and Keras' `Conv2D` give one after the other.
+
+    Args:
+        filters: channels that come out.
+        kernel_size: odd.
+        **kwargs: `kernel_initializer`, `name` … of `keras.layers.Conv2D`.
+    """
+
+    def __init__(self, filters: int, kernel_size: int, **kwargs) -> None:
+        super().__init__(filters, kernel_size, **{**kwargs, "padding": "same"})
+
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """(batch, height, width, channels) to (batch, height, width, filters), before the bias."""
+        return kernels.reflected_conv(inputs, kernel)
+
+
+@keras.saving.register_keras_serializable("anime_keras")
 class WithoutFirst(keras.layers.Layer):
     """Leaves out the first row and the first column.
 

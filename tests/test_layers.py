@@ -14,6 +14,7 @@ from anime_keras.layers import (
     Downsample,
     ImageHistory,
     InstanceNormalization,
+    ReflectedConv2D,
     ReflectionPadding2D,
     Upsample,
     WithoutFirst,
@@ -368,6 +369,76 @@ class TestReflectionPadding:
         np.testing.assert_array_equal(array(layer(x)), expected)
         assert layer.compute_output_shape((None, 5, None, 3)) == (None, 5 + 2 * padding, None, 3)
         assert ReflectionPadding2D.from_config(layer.get_config()).padding == padding
+
+
+class TestReflectedConv2D:
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    @pytest.mark.parametrize(
+        ("size", "shape", "filters"),
+        [
+            (3, (2, 8, 8, 5), 4),
+            (3, (1, 4, 12, 3), 8),
+            (3, (3, 9, 6, 2), 3),  # tiles of four do not fit
+            (3, (1, 2, 3, 2), 2),
+            (7, (2, 8, 9, 4), 3),
+            (7, (2, 8, 12, 3), 4),
+        ],
+    )
+    def test_outputs_and_gradients(self, size, shape, filters, dtype):
+        """Those of a mirrored frame and Keras' convolution, of the same weights, in float64."""
+        x = tf.cast(random(*shape), dtype)
+        layer = ReflectedConv2D(filters, size, dtype=dtype, bias_initializer="random_normal")
+        layer.build(x.shape)
+        plain = keras.layers.Conv2D(filters, size, dtype="float64")
+        plain.build((None, None, None, shape[-1]))
+        plain.set_weights([array(weight) for weight in layer.weights])
+        upstream = random(*shape[:3], filters, seed=1)
+        results = []
+        for convolve, maps, weights in (
+            (layer, x, layer.trainable_weights),
+            (
+                lambda maps: plain(ReflectionPadding2D(size // 2, dtype="float64")(maps)),
+                tf.cast(x, "float64"),
+                plain.trainable_weights,
+            ),
+        ):
+            with tf.GradientTape() as tape:
+                tape.watch(maps)
+                y = convolve(maps)
+                loss = tf.reduce_sum(tf.cast(y, "float64") * upstream)
+            gradients = tape.gradient(loss, [maps, *(weight.value for weight in weights)])
+            results.append([array(value) for value in (y, *gradients)])
+        # bfloat16 has 8 bits, and the sums have up to 196 terms of it.
+        tolerance = 5e-6 if dtype == "float32" else 0.04
+        for ours, plainly in zip(*results, strict=True):
+            assert ours.shape == plainly.shape
+            assert np.abs(ours - plainly).max() < tolerance * np.abs(plainly).max()
+
+    def test_any_batch(self):
+        """The size of the batch may be unknown when the network is built, and so may the maps'."""
+        x = random(3, 8, 6, 2)
+        layer = ReflectedConv2D(4, 3)
+        expected = array(layer(x))
+        for shape in ((8, 6, 2), (None, None, 2)):
+            inputs = keras.Input(shape)
+            model = keras.Model(inputs, layer(inputs))
+            assert model.output_shape == (None, *shape[:2], 4)
+            np.testing.assert_allclose(array(model(x)), expected, atol=1e-5)
+
+    def test_is_as_exact_as_a_plain_sum(self):
+        """With 128 channels the error of rounding stays below twice the plain convolution's."""
+        x, kernel = random(1, 16, 16, 128), random(3, 3, 128, 32, seed=1)
+        framed = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        exact = tf.nn.conv2d(tf.cast(framed, "float64"), tf.cast(kernel, "float64"), 1, "VALID")
+        ours = kernels.reflected_conv(tf.constant(x), tf.constant(kernel))
+        error = np.sqrt(np.mean((ours - tf.cast(exact, "float32")) ** 2))
+        assert error < 2e-6 * np.std(exact)
+
+    def test_comes_back(self):
+        layer = ReflectedConv2D(4, 7, name="to_rgb", kernel_initializer="zeros")
+        copy = ReflectedConv2D.from_config(layer.get_config())
+        assert (copy.filters, copy.kernel_size, copy.name) == (4, (7, 7), "to_rgb")
+        assert copy.compute_output_shape((None, 9, 8, 2)) == (None, 9, 8, 4)
 
 
 def test_without_first():
