@@ -7,6 +7,7 @@ OpenCV reads and writes videos, without their sound. GIFs are read and written b
 them each frame has its own duration and transparency.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,11 @@ import cv2
 import numpy as np
 from PIL import GifImagePlugin, Image
 
+from anime_keras.data.folders import silence
 from anime_keras.data.reading import Unreadable
+
+# FFmpeg, inside OpenCV, would write to the terminal what `Unreadable` says more clearly.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv")
 """What a video's name ends in. A GIF may be a film or a picture: see `is_film`."""
@@ -98,7 +103,8 @@ class Film:
     def _video(self) -> cv2.VideoCapture:
         # Told the backend and the whole path, OpenCV does not take "%d" for a row of pictures, nor
         # FFmpeg "12:30.mp4" for an address.
-        video = cv2.VideoCapture(str(self.path.resolve()), cv2.CAP_FFMPEG)
+        with silence():
+            video = cv2.VideoCapture(str(self.path.resolve()), cv2.CAP_FFMPEG)
         if not video.isOpened():
             raise Unreadable("no video that OpenCV can read, or a damaged one")
         return video

@@ -51,7 +51,7 @@ def _read(path: Path, size: int) -> np.ndarray | str:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Keep OpenCV from writing to the terminal what `rejected` says more clearly."""
     before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -86,7 +86,7 @@ def load(
     paths = sorted(path for path in paths if path.suffix.lower() in SUFFIXES)[:limit]
     images = np.empty((len(paths), size, size, 3), np.uint8)
     kept, rejected = [], {}
-    with _silence(), ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
+    with silence(), ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
         read = pool.map(lambda path: _read(path, size), paths)
         for done, (path, image) in enumerate(zip(paths, read, strict=True), 1):
             if isinstance(image, str):
