@@ -86,10 +86,10 @@ def evaluate(
 
         opened = attempt(Run.open, run)
     if shipped or (opened and opened.settings.translates):
-        model, translator, source = _translator(opened, data, y, count or PAIRS, seed)
         chosen = chosen or ["translation"]
         if refused := {"ppl", "neighbours"} & set(chosen):
             fail(f"{', '.join(sorted(refused))} cannot be measured of a model that translates.")
+        model, translator, source = _translator(opened, data, y, count or PAIRS, seed)
         real = translator.y.album
         # What is translated in any case need not be translated for this again.
         asks = set(chosen) - {"translation"}
