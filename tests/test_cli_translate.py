@@ -210,6 +210,22 @@ class TestFolder:
             assert (out / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
         assert pictures == set(files(tmp_path / "other")) - {"sheet.png"}
 
+    def test_a_picture_is_done_when_all_its_faces_are(self, tmp_path, scene, monkeypatch):
+        """Stopped between two of three faces, it does not count as done."""
+        photo, saved, write = save(tmp_path / "in" / "a.png", scene), [], plots.save
+
+        def stop_at_the_third(path, image):
+            saved.append(path)
+            if len(saved) == 3:
+                raise KeyboardInterrupt
+            return write(path, image)
+
+        monkeypatch.setattr(plots, "save", stop_at_the_third)
+        assert "Stopped." in fails("translate", "--input", photo, "--out", tmp_path / "out")
+        assert files(tmp_path / "out") == ["a-2.png", "a-3.png"]
+        run("translate", "--input", photo, "--out", tmp_path / "out")
+        assert files(tmp_path / "out") == ["a-2.png", "a-3.png", "a.png", "sheet.png"]
+
     def test_overwrite(self, tmp_path, album):
         out = tmp_path / "out"
         options = ("--input", album, "--already-faces", "--out", out)

@@ -405,7 +405,8 @@ def _film(
     if done.stopped:
         of = f" of {film.frames}" if film.frames else ""
         outcome.notes.append(
-            f"The first {done.frames}{of} frames of {work.name} are in {done.path}"
+            f"The first {done.frames}{of} frames of {work.name} are in {done.path}; the same "
+            "command makes all of it anew."
         )
     elif film.frames and done.frames < 0.95 * film.frames:
         outcome.notes.append(
