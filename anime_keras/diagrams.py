@@ -244,7 +244,8 @@ def results(rows: Mapping[str, np.ndarray]) -> "Figure":
         ValueError: a picture is no uint8 (height, width, 3), or the rows differ in length.
     """
     count = len(next(iter(rows.values())))
-    side, gap, margin = 0.72, 0.06, 1.25
+    side, gap = 0.72, 0.06
+    margin = 0.3 + 0.09 * max(map(len, rows))  # room for the longest name
     figure, axes = _canvas(margin + count * (side + gap), len(rows) * (side + gap) + gap)
     top = len(rows) * (side + gap) - side / 2
     for row, (name, images) in enumerate(rows.items()):
