@@ -12,6 +12,8 @@ only the way there differs. On TensorFlow:
   long (132 against 25 ms on one core for 256 to 512 channels, batch 64).
 * `reflected_conv` on a CPU in float32 with a 3x3 kernel needs a quarter of the multiplications, and
   no copy of the maps with a frame: forward and back 24 against 48 ms (2 maps of 32x32x256, one core).
+* `reflected_conv` on a CPU to three colours takes less than half as long (7x7, 2 maps of 128x128x64,
+  forward and back, one core: 22 against 46 ms).
 * `Adam` is one pass over each variable instead of a dozen.
 
 benchmarks/dcgan_step.py and cyclegan_step.py measure what they are worth together.
@@ -121,19 +123,42 @@ def reflected_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     Returns:
         (batch, height, width, out).
     """
-    size = kernel.shape[0]
-    if size == 3 and None not in maps.shape[1:] and _on_cpu(maps, "float32"):
+    size, filters = kernel.shape[0], kernel.shape[-1]
+    _, height, width, _ = maps.shape
+    known = None not in (height, width)
+    if known and size == 3 and _on_cpu(maps, "float32"):
         return _winograd(maps, kernel)
     around = (size // 2, size // 2)
     framed = ops.pad(maps, ((0, 0), around, around, (0, 0)), mode="reflect")
+    even = known and height % 2 == width % 2 == 0
+    if even and filters <= 4 and _on_cpu(maps, "float32", "bfloat16"):
+        return _conv_to_few(framed, kernel)
     return ops.conv(framed, kernel, padding="valid")
 
 
-def _on_cpu(maps: Tensor, dtype: str) -> bool:
-    """Whether maps of that dtype are computed by TensorFlow without a GPU."""
-    if BACKEND != "tensorflow" or keras.backend.standardize_dtype(maps.dtype) != dtype:
+def _on_cpu(maps: Tensor, *dtypes: str) -> bool:
+    """Whether maps of one of those dtypes are computed by TensorFlow without a GPU."""
+    if BACKEND != "tensorflow" or keras.backend.standardize_dtype(maps.dtype) not in dtypes:
         return False
     return not tf.config.list_physical_devices("GPU")
+
+
+def _conv_to_few(maps: Tensor, kernel: Tensor) -> Tensor:
+    """A convolution to a few filters, such as colours: two rows and two columns of outputs at once.
+
+    oneDNN computes sixteen filters at a time, so three take as long as sixteen. Four neighbours with
+    three filters each are one place with twelve, under a kernel larger by a row and a column, at
+    stride 2: the same sums, with zeros between.
+    """
+    channels, filters = kernel.shape[2:]
+    moved = [
+        ops.pad(kernel, ((row, 1 - row), (column, 1 - column), (0, 0), (0, 0)))
+        for row in (0, 1)
+        for column in (0, 1)
+    ]
+    size = kernel.shape[0] + 1
+    kernels = ops.reshape(ops.stack(moved, axis=3), (size, size, channels, 4 * filters))
+    return tf.nn.depth_to_space(ops.conv(maps, kernels, strides=2, padding="valid"), 2)
 
 
 def _slow_kernel_gradient(maps: Tensor, size: int) -> bool:

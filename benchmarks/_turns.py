@@ -105,7 +105,7 @@ def measure(script: str, names: list[str], rounds: int, seconds: float) -> dict[
             results[name].append(float(worker.stdout.readline()))
             print(f"{name}: {results[name][-1]:.3g}", file=sys.stderr, flush=True)
     for worker in workers.values():
-        worker.stdin.close()
+        worker.kill()  # some take minutes to end by themselves
         worker.wait()
     return results
 

@@ -382,6 +382,8 @@ class TestReflectedConv2D:
             (3, (1, 2, 3, 2), 2),
             (7, (2, 8, 9, 4), 3),
             (7, (2, 8, 12, 3), 4),
+            (7, (1, 6, 8, 2), 3),  # four outputs at once
+            (7, (1, 8, 8, 2), 5),
         ],
     )
     def test_outputs_and_gradients(self, size, shape, filters, dtype):
