@@ -70,7 +70,7 @@ def trained(tmp_path_factory, pictures):
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "data render", "train dcgan", "generate", "evaluate"],
+    ["demo", "data render", "train dcgan", "train cyclegan", "generate", "evaluate"],
     ids=lambda c: c.replace(" ", "-"),
 )
 def test_help_has_an_example(command):
@@ -192,6 +192,71 @@ class TestTrain:
     def test_resume_where_no_run_is(self, tmp_path):
         line = fails("train", "dcgan", "--resume", "--out", tmp_path)
         assert f"There is no run in {tmp_path}: it has no settings.json." in line
+
+
+class TestTrainCycleGAN:
+    @pytest.fixture(scope="class")
+    def translator(self, tmp_path_factory, pictures):
+        folder = tmp_path_factory.mktemp("runs") / "translator"
+        output = run(
+            *("train", "cyclegan", "--x", pictures, "--y", "anime", "--count", 16, "--epochs", 1),
+            *("--size", 32, "--width", 4, "--blocks", 1, "--batch-size", 8, "--score-every", 1),
+            *("--precision", "float32", "--out", folder),
+        )
+        keras.config.set_dtype_policy("float32")
+        return folder, output
+
+    def test_says_how_to_use_it(self, translator):
+        folder, output = translator
+        assert f"translate --run {folder} --input photo.jpg" in output
+        kept = json.loads((folder / "settings.json").read_text())
+        assert (kept["model"], kept["y"]) == ("cyclegan", "anime")
+
+    def test_sheets(self, translator, pictures):
+        """There and back of eight pairs, and the patches' scores of four, four times as large."""
+        folder, _ = translator
+        assert plots.load(folder / "final.png").shape == (8 * 130 + 2, 6 * 130 + 2, 3)
+        sheet = plots.load(folder / "samples" / "patches-0001.png")
+        assert sheet.shape == (4 * 130 + 2, 8 * 130 + 2, 3)
+        # The first column is what the second judges, in colour and in grey.
+        first = sheet[2:130:4, 2:130:4]
+        np.testing.assert_array_equal(first, data.render(1, size=32, seed=1).images[0])
+
+    def test_scores_what_x_became(self, translator):
+        with (translator[0] / "history.csv").open(newline="") as file:
+            row = next(csv.DictReader(file))
+        assert float(row["fid"]) > 0 and {"G", "cycle_x", "identity_y", "D_X"} < set(row)
+
+    def test_report(self, translator):
+        page = (translator[0] / "report.html").read_text(encoding="utf-8")
+        assert "There and back" in page and "patch" in page
+        assert page.count('src="data:image/') == 5
+
+    def test_it_makes_nothing_from_noise(self, translator, tmp_path):
+        line = fails("generate", "--run", translator[0], "--out", tmp_path / "x.png")
+        assert "translates pictures" in line and "anime_keras translate --run" in line
+
+    def test_is_resumed_as_what_it_is(self, translator):
+        line = fails("train", "dcgan", "--resume", "--out", translator[0], "--epochs", 2)
+        assert "is a cyclegan: python -m anime_keras train cyclegan" in line
+        line = fails("train", "cyclegan", "--resume", "--out", translator[0], "--cycle", 5)
+        assert "--cycle cannot be changed with --resume" in line
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--y", "nowhere"), "There is no folder nowhere."),
+            (("--size", "50"), "image_size must be a multiple of 4"),
+            (("--loss", "hinge"), "loss must be one of"),
+            (("--cycle", "-1"), "cycle must be at least 0"),
+        ],
+        ids=lambda value: "_".join(value) if isinstance(value, tuple) else "",
+    )
+    def test_one_line_for_what_can_be_mended(self, tmp_path, monkeypatch, options, message):
+        monkeypatch.chdir(tmp_path)
+        arguments = ("--x", "anime", "--count", "8", "--epochs", "1", "--out", "run")
+        assert message in fails("train", "cyclegan", *arguments, *options)
+        assert not (tmp_path / "run" / "settings.json").exists()
 
 
 class TestGenerate:

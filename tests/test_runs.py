@@ -33,29 +33,27 @@ main()
 """
 
 
-def command(folder, *options, slowly=False):
-    """A command line that trains three epochs; everything random takes part."""
+# Three epochs in which everything random takes part.
+OPTIONS = {
+    "dcgan": "--count 128 --latent-dim 8 --batch-size 8 --augmentation color,translation",
+    "cyclegan": "--count 32 --batch-size 2 --blocks 1 --history 5 --cycle-noise 0.1 --ema 0.9",
+}
+ALL = (
+    "--size 32 --width 4 --epochs 3 --flip --precision float32 --deterministic "
+    "--checkpoint-minutes 0.0001"
+)
+
+
+def command(folder, *options, slowly=False, model="dcgan"):
     start = ["-c", SLOWLY] if slowly else ["-m", "anime_keras"]
     if "--resume" not in options:
-        options += (
-            *("--count", "128", "--size", "32", "--width", "4", "--latent-dim", "8"),
-            *(
-                "--batch-size",
-                "8",
-                "--epochs",
-                "3",
-                "--flip",
-                "--augmentation",
-                "color,translation",
-            ),
-            *("--precision", "float32", "--deterministic", "--checkpoint-minutes", "0.0001"),
-        )
-    return [sys.executable, *start, "train", "dcgan", "--out", str(folder), *options]
+        options += (*OPTIONS[model].split(), *ALL.split())
+    return [sys.executable, *start, "train", model, "--out", str(folder), *options]
 
 
-def start(folder, *options, slowly=False):
+def start(folder, *options, slowly=False, model="dcgan"):
     return subprocess.Popen(
-        command(folder, *options, slowly=slowly),
+        command(folder, *options, slowly=slowly, model=model),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -109,7 +107,7 @@ def assert_same_end(folder, other):
         {p.name: p.read_bytes() for p in (path / "samples").iterdir()} for path in (folder, other)
     ]
     assert sheets[0] == sheets[1]
-    assert sorted(sheets[0]) == [f"epoch-{epoch:04d}.png" for epoch in range(4)]
+    assert [f"epoch-{epoch:04d}.png" in sheets[0] for epoch in range(5)] == [True] * 4 + [False]
     assert (folder / "final.png").read_bytes() == (other / "final.png").read_bytes()
 
 
@@ -142,6 +140,22 @@ class TestKilled:
         output = finish(start(folder, "--resume"))
         assert "Resuming" in output
         assert_same_end(folder, uninterrupted())
+
+    def test_cyclegan(self, tmp_path):
+        """The same of a model that translates: histories, noise, both orders and both averages."""
+        whole, folder = tmp_path / "whole", tmp_path / "killed"
+        undisturbed = start(whole, model="cyclegan")
+        process = start(folder, slowly=True, model="cyclegan")
+        wait_for_step(process, folder, STEPS + 4)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert STEPS + 4 <= newest_step(folder) < 2 * STEPS
+        finish(start(folder, "--resume", model="cyclegan"))
+        finish(undisturbed)
+        assert_same_end(folder, whole)
+        names = [f"{kind}-{epoch:04d}.png" for kind in ("epoch", "patches") for epoch in range(4)]
+        assert sorted(path.name for path in (folder / "samples").iterdir()) == names
 
     def test_ctrl_c(self, tmp_path, uninterrupted):
         """Ctrl-C ends the step under way, saves, says how to go on; a second process is refused."""
@@ -243,6 +257,8 @@ def test_create_leaves_another_run_alone(tmp_path):
         ({"rules": {"decay": "linear"}, "epochs": None, "minutes": 1.0}, "give epochs"),
         ({"rules": {"loss": "nonsense"}}, "no adversarial loss 'nonsense'"),
         ({"size": 48}, "image_size must be one of"),
+        ({"y": "anime"}, "dcgan takes no y"),
+        ({"model": "cyclegan"}, "cyclegan needs pictures of X and of Y"),
     ],
 )
 def test_settings_that_cannot_work(tmp_path, changes, message):

@@ -149,6 +149,9 @@ def train_cyclegan(
     identity: Annotated[
         float, typer.Option(help="Weight of the identity loss as a share of lambda; 0 for none.")
     ] = 0.5,
+    cycle_noise: Annotated[
+        float, typer.Option(help="Noise on translated pictures before they go back.")
+    ] = 0.0,
     learning_rate: Annotated[float, typer.Option(help="Adam's, of all four networks.")] = 2e-4,
     decay: Annotated[
         str, typer.Option(help="Constant, or linear over the second half; needs --epochs.")
@@ -203,6 +206,7 @@ def train_cyclegan(
                 "loss": loss,
                 "cycle": cycle,
                 "identity": identity,
+                "cycle_noise": cycle_noise,
                 "learning_rate": learning_rate,
                 "beta_1": beta_1,
                 "decay": decay,

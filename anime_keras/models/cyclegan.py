@@ -367,8 +367,9 @@ class CycleGAN(training.Adversarial):
         self._rules.update(kwargs)
         if loss not in losses.VERDICTS:
             raise ValueError(f"loss must be one of {losses.VERDICTS}, not {loss!r}.")
-        if cycle < 0 or identity < 0:
-            raise ValueError(f"cycle and identity must be at least 0, not {cycle} and {identity}.")
+        for name, value in (("cycle", cycle), ("identity", identity), ("cycle_noise", cycle_noise)):
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, not {value}.")
         rates = [_schedule(learning_rate, decay, decay_steps, epoch_steps) for _ in "GD"]
         super().compile(**kwargs)
         self.rule = loss
@@ -443,7 +444,7 @@ class CycleGAN(training.Adversarial):
             parts["identity_x"] = weight * losses.absolute_error(x, same_x)
             parts["identity_y"] = weight * losses.absolute_error(y, same_y)
         self.update_meters(**parts)
-        return sum(parts.values()), (fake_x, fake_y)
+        return _total(parts), (fake_x, fake_y)
 
     def noisy(self, images: Tensor) -> Tensor:
         """Pictures with `cycle_noise` on them, if there shall be any."""
@@ -470,7 +471,7 @@ class CycleGAN(training.Adversarial):
         self.update_meters(
             **parts, real_score=sum(real_scores) / 2, fake_score=sum(fake_scores) / 2
         )
-        return parts["D_X"] + parts["D_Y"]
+        return _total(parts)
 
     def called_real(self, logits: Tensor) -> Tensor:
         """The share of patches whose logit is nearer to "real" than to "fake"."""
@@ -599,6 +600,15 @@ class CycleGAN(training.Adversarial):
     def compile_from_config(self, config: dict) -> None:
         """Compile as the saved model was; its optimizers' state follows from the file."""
         self.compile(**config)
+
+
+def _total(parts: dict[str, Tensor]) -> Tensor:
+    """The sum of a loss's parts, in one operation.
+
+    A chain of additions TensorFlow may regroup, in one trace of a step so and in another so; the
+    last bit of the sum, which a resumed run must reproduce, then differs.
+    """
+    return ops.sum(ops.stack(list(parts.values())))
 
 
 def _to_uint8(images: np.ndarray) -> np.ndarray:

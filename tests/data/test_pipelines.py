@@ -365,6 +365,38 @@ def test_wrong_requests(tmp_path, images, prepared):
         batches(prepared.folder, 4)
 
 
+class TestPairs:
+    @pytest.fixture
+    def pairs(self, images):
+        return data.Pairs(images[:6], images[6:16], batch_size=2, seed=5)
+
+    def test_each_domain_in_an_order_of_its_own(self, pairs):
+        """Y's ten pictures go round once in an epoch's five batches; X's six begin anew meanwhile."""
+        assert pairs.per_epoch == 5
+        epochs = [[pairs.batch(5 * epoch + place) for place in range(5)] for epoch in range(2)]
+        for epoch in epochs:
+            assert sorted(number for _, y in epoch for number in which(y)) == list(range(6, 16))
+        x = [number for epoch in epochs for x, _ in epoch for number in which(x)]
+        assert [sorted(x[i : i + 6]) for i in (0, 6, 12)] == [list(range(6))] * 3
+        # Who meets whom changes from epoch to epoch.
+        meetings = [{(*which(x), *which(y)) for x, y in epoch} for epoch in epochs]
+        assert not meetings[0] & meetings[1]
+
+    def test_equal_pictures_hardly_meet_themselves(self, images):
+        pairs = data.Pairs(images, images, seed=0)
+        met = [which(x) == which(y) for x, y in map(pairs.batch, range(10 * pairs.per_epoch))]
+        assert 0 <= np.mean(met) < 0.12  # 1/22 by chance
+
+    def test_dataset_starts_anywhere(self, pairs):
+        for number, elements in zip(range(3, 8), pairs.dataset(3)):  # noqa: B905
+            for ours, theirs in zip(elements, pairs.batch(number), strict=True):
+                np.testing.assert_array_equal(ours.numpy(), theirs)
+
+    def test_sizes_must_agree(self, images):
+        with pytest.raises(ValueError, match="X is 8x8, Y 4x8 pixels"):
+            data.Pairs(images, images[:, :, :4])
+
+
 class TestTraining:
     """`train dcgan --data FOLDER` where the folder is prepared."""
 

@@ -216,6 +216,7 @@ def test_bad_arguments(build, options, message):
         ({"loss": "hinge"}, "loss must be one of"),
         ({"cycle": -1.0}, "must be at least 0"),
         ({"identity": -0.5}, "must be at least 0"),
+        ({"cycle_noise": -0.1}, "cycle_noise must be at least 0"),
         ({"decay": "linear"}, "needs decay_steps"),
         ({"decay": "cosine"}, "decay must be one of"),
     ],
@@ -308,6 +309,27 @@ class TestTrainStep:
         for loss, share in (("least_squares", 0.5), ("cross_entropy", 0.75)):
             gan.compile(loss=loss)
             assert float(gan.called_real(logits)) == share
+
+    def test_cycle_noise(self):
+        """Noise of the given size is on what goes back, and on nothing else."""
+        x, y = pictures(4)
+        gan = small()
+        losses = {}
+        for noise in (0.0, 0.5):
+            gan.compile(cycle_noise=noise)
+            gan.generator_loss(x, y)
+            losses[noise] = {meter.name: float(meter.result()) for meter in gan.meters}
+            for meter in gan.meters:
+                meter.reset_state()
+        for name in ("G", "F", "identity_x", "identity_y"):
+            assert losses[0.5][name] == losses[0.0][name], name
+        for name in ("cycle_x", "cycle_y"):
+            assert losses[0.5][name] != losses[0.0][name], name
+        noise = array(gan.noisy(x) - x)
+        assert noise.std() == pytest.approx(0.5, rel=0.02) and abs(noise.mean()) < 0.01
+        assert np.abs(noise - array(gan.noisy(x) - x)).max() > 0.5  # another draw each time
+        gan.compile()
+        assert gan.noisy(x) is x
 
     def test_bfloat16(self):
         """Networks compute in bfloat16; pictures, losses and weights stay float32, and near."""
