@@ -9,6 +9,8 @@ same person at any size, in any batch and any number of processes.
 
 import multiprocessing
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -73,6 +75,7 @@ def render(
 
     Raises:
         ValueError: For a number out of range, an unknown style, factor or word.
+        RuntimeError: A process died, as all do that a script without a main guard starts.
     """
     _check("count", count, 0, 2**63)
     _check("size", size, *SIZES)
@@ -88,8 +91,16 @@ def render(
     else:
         edges = np.linspace(0, count, min(processes, count) + 1).astype(int)
         jobs = [(people.part(slice(a, b)), size, style) for a, b in pairwise(edges)]
-        with multiprocessing.get_context("spawn").Pool(len(jobs)) as pool:
-            parts = pool.starmap(draw_people, jobs)
+        try:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(len(jobs), context) as pool:
+                parts = list(pool.map(draw_people, *zip(*jobs, strict=True)))
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "A process that draws ended before its time. Either the memory is full, or this is a "
+                "script, which each process imports anew: put what draws under "
+                "if __name__ == '__main__':, or say processes=1."
+            ) from error
         images, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
     continuous = {name: value.astype(np.float32) for name, value in people.continuous.items()}
     return Faces(images, people.factors, dict(FACTORS), continuous, landmarks, anime.LANDMARKS)

@@ -105,6 +105,17 @@ def test_two_processes_draw_the_same_bytes(faces):
     assert np.array_equal(shared.landmarks, faces.landmarks[:31])
 
 
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    """Each process that draws imports the script, and would start others in turn, for ever."""
+    script = tmp_path / "script.py"
+    script.write_text("from anime_keras import data\ndata.render(4, size=32, processes=2)\n")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "put what draws under if __name__ == '__main__':" in done.stderr
+
+
 def test_seeds_differ(faces):
     other = data.render(50, size=64, seed=6)
     apart = np.abs(other.images.astype(int) - faces.images[:50]).mean(axis=(1, 2, 3))
