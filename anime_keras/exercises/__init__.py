@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MODULES = {"01": "preprocessing", "02": "dcgan", "05": "evaluation", "08": "cyclegan_losses"}
+MODULES = {
+    "01": "preprocessing",
+    "02": "dcgan",
+    "05": "evaluation",
+    "07": "cyclegan",
+    "08": "cyclegan_losses",
+}
 """Number of a notebook -> the module here that holds its exercises."""
 
 
