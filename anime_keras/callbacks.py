@@ -79,11 +79,18 @@ class Clock(keras.callbacks.Callback):
         self.position.step += 1
 
 
-def _broken(what: str, step: int) -> FloatingPointError:
+_REMEDIES = {
+    "CycleGAN": "a lower learning rate (--learning-rate 0.0001), a lower lambda (--cycle 5)",
+    "DCGAN": "a lower learning rate (--learning-rate 0.0001), spectral normalisation "
+    "(--spectral-norm), another loss (--loss hinge)",
+}
+
+
+def _broken(what: str, step: int, model: keras.Model | None) -> FloatingPointError:
+    remedies = _REMEDIES.get(type(model).__name__, _REMEDIES["DCGAN"])
     return FloatingPointError(
         f"{what} at step {step}. Nothing of that step was saved: the last checkpoint is sound. "
-        "Try a lower learning rate (--learning-rate 0.0001), spectral normalisation "
-        "(--spectral-norm), another loss (--loss hinge) or float32 (--precision float32)."
+        f"Try {remedies} or float32 (--precision float32)."
     )
 
 
@@ -98,7 +105,7 @@ class StopOnNaN(keras.callbacks.Callback):
         """Raises FloatingPointError with the step, the loss and what to try."""
         for name, value in (logs or {}).items():
             if not math.isfinite(float(value)):
-                raise _broken(f"{name} became {float(value)}", self.position.step)
+                raise _broken(f"{name} became {float(value)}", self.position.step, self.model)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -132,7 +139,7 @@ class Checkpoint(keras.callbacks.Callback):
                     pictures=self.position.pictures,
                 )
             except FloatingPointError as error:
-                raise _broken(str(error), self.position.step) from error
+                raise _broken(str(error), self.position.step, self.model) from error
         self._saved_step = self.position.step
         self._saved_at = time.monotonic()
 

@@ -242,6 +242,19 @@ class TestTrainCycleGAN:
         line = fails("train", "cyclegan", "--resume", "--out", translator[0], "--cycle", 5)
         assert "--cycle cannot be changed with --resume" in line
 
+    def test_not_a_number(self, tmp_path):
+        """What is advised are options that this command has."""
+        line = fails(
+            *("train", "cyclegan", "--x", "anime", "--count", 8, "--epochs", 1, "--size", 32),
+            *("--width", 4, "--blocks", 1, "--learning-rate", 1e30, "--precision", "float32"),
+            *("--out", tmp_path / "run"),
+        )
+        assert re.search(r"became (nan|inf|NaN).* at step \d", line), line
+        advised = set(re.findall(r"\((--[a-z-]+) ", line))
+        assert advised == {"--learning-rate", "--cycle", "--precision"}
+        options = run("train", "cyclegan", "--help")
+        assert all(option in options for option in advised)
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
