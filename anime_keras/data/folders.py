@@ -83,9 +83,14 @@ def load(
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
     paths = (folder / name for name in archives.Folder(folder).names)
-    paths = sorted(path for path in paths if path.suffix.lower() in SUFFIXES)[:limit]
-    images = np.empty((len(paths), size, size, 3), np.uint8)
+    paths = sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
     kept, rejected = [], {}
+    sheet = folder / "sheet.png"
+    if sheet in paths and (folder / "labels.csv").is_file() and (folder / "images").is_dir():
+        paths.remove(sheet)
+        rejected[sheet] = "the sheet of all faces that data render writes, itself no face"
+    paths = paths[:limit]
+    images = np.empty((len(paths), size, size, 3), np.uint8)
     with silence(), ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
         read = pool.map(lambda path: _read(path, size), paths)
         for done, (path, image) in enumerate(zip(paths, read, strict=True), 1):

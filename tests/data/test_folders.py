@@ -196,6 +196,19 @@ def test_unreadable_file(tmp_path, monkeypatch):
     assert pictures.paths == [tmp_path / "b.png"]
 
 
+def test_the_sheet_that_render_writes_is_no_face(tmp_path):
+    """Beside images and labels.csv it is left out, and said to be; elsewhere it is a picture."""
+    (tmp_path / "images").mkdir()
+    for name in ("images/a.png", "images/sheet.png", "sheet.png"):
+        Image.fromarray(halves()).save(tmp_path / name)
+    assert len(folders.load(tmp_path, 32).paths) == 3
+    (tmp_path / "labels.csv").write_text("file\na.png\n")
+    pictures = folders.load(tmp_path, 32)
+    assert [path.parent.name for path in pictures.paths] == ["images", "images"]
+    assert list(pictures.rejected) == [tmp_path / "sheet.png"]
+    assert len(folders.load(tmp_path, 32, limit=2).paths) == 2
+
+
 def test_limit_and_progress(tmp_path):
     for index in range(5):
         Image.fromarray(np.full((32, 32, 3), index, np.uint8)).save(tmp_path / f"{index}.png")
