@@ -3,6 +3,7 @@
     lab.scale()                                       # "smoke", "laptop" or "full"
     steps = lab.pick(smoke=4, laptop=600, full=6000)
     lab.show(faces.images, alt="64 drawn anime faces")
+    lab.equal("log 4 is 2 log 2", np.log(4), 2 * np.log(2), tolerance=1e-12)
     lab.hint("02.1")
     lab.check("02.1", my_answer)                      # prints what is wrong; True if nothing is
 
@@ -183,6 +184,40 @@ class Watch(keras.callbacks.Callback):
         left = f"about {spent * (1 - share) / share:.0f} s left" if self.steps else "compiling"
         bar = f'<progress value="{share:.3f}" aria-label="training"></progress>'
         return f"{picture}<br>{bar} step {self.steps}, {left}"
+
+
+# --- what a text claims ---------------------------------------------------------------------------
+
+
+def equal(claim: str, left: Any, right: Any, tolerance: float = 1e-5) -> None:
+    """Assert that two sides, computed in two ways, are equal; print the claim with both of them.
+
+    Args:
+        claim: what the equation says, in words or symbols.
+        left: a number, or an array of them.
+        right: the same; a number stands for an array of that number.
+        tolerance: how far apart the two may be, up or down, at any place.
+
+    Raises:
+        AssertionError: they are farther apart at some place, or not finite.
+    """
+    left, right = (np.asarray(side, "float64") for side in (left, right))
+    left, right = np.broadcast_arrays(left, right)
+    apart = np.abs(left - right).max()
+    if left.ndim == 0:
+        sides = f"{left:.6g} and {right:.6g}"
+    else:
+        sides = f"{left.size} pairs, {apart:.1g} apart at most"
+    # Not "apart > tolerance": of what is not a number neither is true.
+    if not apart <= tolerance:
+        where = np.unravel_index(
+            np.argmax(np.nan_to_num(np.abs(left - right), nan=np.inf)), left.shape
+        )
+        raise AssertionError(
+            f"{claim}: {left[where]:.6g} and {right[where]:.6g} are more than {tolerance:g} apart"
+            + (f", at {tuple(int(i) for i in where)}." if where else ".")
+        )
+    print(f"✓ {claim}: {sides} (within {tolerance:g})")
 
 
 # --- exercises ------------------------------------------------------------------------------------

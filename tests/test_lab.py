@@ -127,6 +127,37 @@ def test_watch_stops_when_its_time_is_over(shown):
     assert watch.steps == 1
 
 
+# --- what a text claims ---------------------------------------------------------------------------
+
+
+def test_equal_prints_both_sides(capsys):
+    lab.equal("a half", 0.5, 1 / 2, tolerance=1e-9)
+    lab.equal("a line", [1.0, 2.0], np.float32([1.0, 2.001]), tolerance=0.01)
+    lab.equal("all are one", np.ones((2, 3)), 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "✓ a half: 0.5 and 0.5 (within 1e-09)",
+        "✓ a line: 2 pairs, 0.001 apart at most (within 0.01)",
+        "✓ all are one: 6 pairs, 0 apart at most (within 1e-05)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "message"),
+    [
+        (1.0, 1.2, r"it: 1 and 1.2 are more than 0.1 apart\."),
+        (1.2, 1.0, "more than 0.1 apart"),  # to either side
+        ([0.0, 3.0], [0.0, 1.0], r"3 and 1 are more than 0.1 apart, at \(1,\)"),
+        (np.nan, 1.0, "nan and 1"),
+        ([1.0, np.nan], [9.0, 1.0], r"at \(1,\)"),
+        (np.inf, 1.0, "inf and 1"),
+        (np.inf, np.inf, "inf and inf"),
+    ],
+)
+def test_equal_refuses_either_way(left, right, message):
+    with np.errstate(invalid="ignore"), pytest.raises(AssertionError, match=message):
+        lab.equal("it", left, right, tolerance=0.1)
+
+
 # --- exercises in general -------------------------------------------------------------------------
 
 
