@@ -17,6 +17,9 @@ from anime_keras import _quiet
 _quiet.install()
 
 __version__ = "0.1.0"
+ADDRESS = "https://github.com/anime-keras/anime_keras"
+"""Where the project lives: badges and set-up cells of the notebooks are made from it."""
+
 _SUBMODULES = [
     "callbacks",
     "checkpoints",

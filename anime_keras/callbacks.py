@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from anime_keras import checkpoints, plots
+from anime_keras import checkpoints, plots, training
 
 
 @dataclass
@@ -130,6 +130,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self) -> None:
         if self.position.step != self._saved_step:
+            training.settle(self.model)
             try:
                 checkpoints.save(
                     self.model,

@@ -1,21 +1,27 @@
 """What the notebooks need beside the kit itself: scale, pictures with alt text, hints and checks.
 
+    lab.set_up(seed=0)                                # seeds everything; says what it runs on
     lab.scale()                                       # "smoke", "laptop" or "full"
     steps = lab.pick(smoke=4, laptop=600, full=6000)
     lab.show(faces.images, alt="64 drawn anime faces")
     lab.equal("log 4 is 2 log 2", np.log(4), 2 * np.log(2), tolerance=1e-12)
     lab.hint("02.1")
     lab.check("02.1", my_answer)                      # prints what is wrong; True if nothing is
+    lab.grade("02.1", my_answer)                      # raises what is wrong: how nbgrader counts
 
 The exercises themselves are in `anime_keras.exercises`.
 """
 
 import base64
+import contextlib
 import html
 import io
+import logging
 import os
+import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +30,34 @@ import keras
 import numpy as np
 from PIL import Image
 
+import anime_keras
 from anime_keras import exercises, plots
 
-# --- scale ----------------------------------------------------------------------------------------
+# --- where, and how much --------------------------------------------------------------------------
+
+
+def set_up(seed: int = 0) -> None:
+    """Seed Python's, NumPy's and Keras' random numbers, and print what the notebook runs on."""
+    keras.utils.set_random_seed(seed)
+    name = keras.backend.backend()
+    backend = "TensorFlow" if name == "tensorflow" else name
+    version = getattr(sys.modules.get(name), "__version__", "")
+    print(f"anime_keras {anime_keras.__version__}, Keras {keras.__version__}, {backend} {version}")
+    print(f"{accelerator()}; seed {seed}")
+
+
+def accelerator() -> str:
+    """What Keras computes on, in words: "1 GPU", "8 TPUs" or "no GPU, 2 CPU cores"."""
+    devices = [device.lower() for device in keras.distribution.list_devices()]
+    for kind in ("GPU", "TPU"):
+        if count := sum(kind.lower() in device for device in devices):
+            return _several(count, kind)
+    return f"no GPU, {_several(os.cpu_count() or 1, 'CPU core')}"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count > 1 else "")
+
 
 SCALES = ("smoke", "laptop", "full")
 
@@ -242,6 +273,13 @@ def hint(name: str) -> None:
     print(exercises.find(name).hint)
 
 
+class NotYet(AssertionError):
+    """What is wrong with a graded answer. A notebook shows the sentence, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 def check(name: str, answer: Any) -> Verdict:
     """Say what is wrong with an answer, or that it is right. Never raises for a wrong answer.
 
@@ -251,12 +289,38 @@ def check(name: str, answer: Any) -> Verdict:
     Raises:
         ValueError: there is no exercise of that name.
     """
-    exercise = exercises.find(name)
-    try:
-        verdict = Verdict(True, f"{name}: right. {exercise.check(answer)}")
-    except exercises.Wrong as wrong:
-        verdict = Verdict(False, f"{name}: not yet. {wrong}")
-    except Exception as error:
-        verdict = Verdict(False, f"{name}: not yet. It raised {type(error).__name__}: {error}")
+    verdict = _judge(name, answer)
     print(verdict.message)
     return verdict
+
+
+def grade(name: str, answer: Any) -> None:
+    """`check` for copies that nbgrader grades: no error, full points; an error, none.
+
+    nbgrader takes anything on stderr for an error too, so what a right answer may be warned about
+    (a logarithm of 0 that is not used, say) is held back.
+
+    Raises:
+        NotYet: what is wrong with the answer.
+        ValueError: there is no exercise of that name.
+    """
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            verdict = _judge(name, answer)
+    finally:
+        logging.disable(logging.NOTSET)
+    if not verdict:
+        raise NotYet(verdict.message)
+    print(verdict.message)
+
+
+def _judge(name: str, answer: Any) -> Verdict:
+    exercise = exercises.find(name)
+    try:
+        return Verdict(True, f"{name}: right. {exercise.check(answer)}")
+    except exercises.Wrong as wrong:
+        return Verdict(False, f"{name}: not yet. {wrong}")
+    except Exception as error:
+        return Verdict(False, f"{name}: not yet. It raised {type(error).__name__}: {error}")

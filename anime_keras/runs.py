@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from keras import ops
 
 from anime_keras import callbacks, checkpoints, latents, models, plots, report, tasks, training
+from anime_keras.data.pipelines import tensorflow_is_there
 from anime_keras.data.records import Pictures
 
 MODELS = {"dcgan": models.DCGAN, "cyclegan": models.CycleGAN}
@@ -281,9 +282,12 @@ class Run:
             *sheets,
             *scores,
             callbacks.History(self.folder / "history.csv", position),
-            keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False),
             *extra_callbacks,
         ]
+        if tensorflow_is_there():  # Keras writes its logs with it, whatever the backend
+            around.append(
+                keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False)
+            )
         if settings.minutes:
             around.append(callbacks.TimeBudget(settings.minutes, position))
         bar = callbacks.ProgressBar(
@@ -298,7 +302,7 @@ class Run:
             while bar.fraction() < 1.0 and not position.stopped:
                 started = position.step % position.per_epoch
                 model.fit(
-                    task.batches.dataset(position.step),
+                    task.batches.feed(position.step),
                     initial_epoch=position.epoch,
                     epochs=position.epoch + 1 if started else settings.epochs or 10**9,
                     steps_per_epoch=position.per_epoch - started,

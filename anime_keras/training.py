@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 BACKEND = keras.backend.backend()
@@ -310,6 +311,22 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
+def forward(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What a network makes of a batch, for use: no training, no gradient.
+
+    JAX compiles each operation that is called by itself, so there the network is compiled as one.
+    """
+    if BACKEND == "jax":
+        return network.predict_on_batch(images)
+    return ops.convert_to_numpy(network(ops.convert_to_tensor(images), training=False))
+
+
+def settle(model: keras.Model) -> None:
+    """Bring a model's variables up to date in the middle of `fit`: JAX carries them beside it."""
+    if BACKEND == "jax":
+        model.jax_state_sync()
+
+
 def best_precision() -> str:
     """The dtype policy that trains fastest here without loss scaling.
 
@@ -317,9 +334,9 @@ def best_precision() -> str:
     processor multiplies it faster: CPUs with AMX, AMD's with AVX512-BF16, GPUs from Ampere on. On an
     Intel Xeon with AVX512-BF16 but without AMX products took twice as long as in float32.
     """
-    if BACKEND == "tensorflow" and (gpus := tf.config.list_physical_devices("GPU")):
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
-        return "mixed_bfloat16" if (capability or (0, 0)) >= (8, 0) else "float32"
+    capability = _gpu_capability()
+    if capability is not None:
+        return "mixed_bfloat16" if capability >= (8, 0) else "float32"
     try:
         processor = Path("/proc/cpuinfo").read_text()
     except OSError:  # not Linux
@@ -327,6 +344,21 @@ def best_precision() -> str:
     words = set(processor.split())
     faster = "amx_bf16" in words or {"AuthenticAMD", "avx512_bf16"} <= words
     return "mixed_bfloat16" if faster else "float32"
+
+
+def _gpu_capability() -> tuple[int, int] | None:
+    """NVIDIA's version of the first GPU that the backend sees, such as (8, 0) for Ampere."""
+    if BACKEND == "tensorflow":
+        if not (gpus := tf.config.list_physical_devices("GPU")):
+            return None
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return details.get("compute_capability") or (0, 0)
+    if BACKEND == "torch":
+        return torch.cuda.get_device_capability() if torch.cuda.is_available() else None
+    if BACKEND == "jax" and (device := jax.devices()[0]).platform == "gpu":
+        major, minor = str(device.compute_capability).split(".")
+        return int(major), int(minor)
+    return None
 
 
 def use_deterministic_ops() -> None:

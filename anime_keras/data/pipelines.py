@@ -21,8 +21,12 @@ augmentation would show every epoch the changes of the first.
 """
 
 import functools
+import importlib.util
+import itertools
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +182,10 @@ class Batches:
         dataset = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(load)
         return dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(self.prefetch)
 
+    def feed(self, start: int = 0) -> Any:
+        """What `fit` takes: `dataset`, or where TensorFlow is not installed a generator of the same."""
+        return self.dataset(start) if tensorflow_is_there() else stream(self, start)
+
 
 class Pairs:
     """Batches of X beside batches of Y, unpaired: what a model that translates learns from.
@@ -223,6 +231,28 @@ class Pairs:
         import tensorflow as tf
 
         return tf.data.Dataset.zip((self.x.dataset(start), self.y.dataset(start)))
+
+    def feed(self, start: int = 0) -> Any:
+        """What `fit` takes: `dataset`, or where TensorFlow is not installed a generator of the same."""
+        return self.dataset(start) if tensorflow_is_there() else stream(self, start)
+
+
+def stream(batches: Batches | Pairs, start: int = 0, ahead: int = 4) -> Iterator[Any]:
+    """Endless batches from number `start` on, the next few made in a thread of their own meanwhile.
+
+    NumPy alone does it. Changes at random are Keras' layers on TensorFlow, and need that.
+    """
+    with ThreadPoolExecutor(1) as maker:
+        numbers = itertools.count(start)
+        waiting = deque(maker.submit(batches.batch, next(numbers)) for _ in range(ahead))
+        while True:
+            waiting.append(maker.submit(batches.batch, next(numbers)))
+            yield waiting.popleft().result()
+
+
+def tensorflow_is_there() -> bool:
+    """Whether TensorFlow could be imported."""
+    return importlib.util.find_spec("tensorflow") is not None
 
 
 def batches(

@@ -65,7 +65,7 @@ def _residual_block(x: Tensor, number: int) -> Tensor:
 
 
 def build_generator(
-    image_size: int = 256, width: int = 64, residual_blocks: int = 9
+    image_size: int = 256, width: int = 64, residual_blocks: int = 9, first_norm: bool = True
 ) -> keras.Model:
     """Pictures (batch, image_size, image_size, 3) in [-1, 1] to pictures of the same shape.
 
@@ -78,6 +78,9 @@ def build_generator(
         image_size: a multiple of 4, at least 32.
         width: channels at full size; twice and four times as many further in.
         residual_blocks: 9 for 256 px and more, 6 below, in Zhu et al.
+        first_norm: instance norm after the first convolution, as in the reference. It takes away each
+            picture's own brightness and contrast before anything has looked at them: 0.5 x plus a
+            colour then becomes the same picture as x.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -87,7 +90,7 @@ def build_generator(
         raise ValueError(f"residual_blocks must be at least 0, not {residual_blocks!r}.")
     inputs = layers.Input((image_size, image_size, 3), name="images")
     x = _reflected_conv(width, 7, name="encode_1")(inputs)
-    x = layers.ReLU()(InstanceNormalization()(x))
+    x = layers.ReLU()(InstanceNormalization()(x) if first_norm else x)
     for times in (2, 4):
         x = layers.ZeroPadding2D(1)(x)  # on both sides: "same" would pad the end alone
         x = _conv(times * width, 3, strides=2, name=f"encode_{times}")(x)
@@ -275,6 +278,7 @@ class CycleGAN(training.Adversarial):
         ema: decay per step of a moving average of the generators' weights that `translate` draws
             with; 0 for none, as in the paper. Early on it follows faster, by (1 + step) / (10 + step).
         seed: of the histories. The weights' own draw follows `keras.utils.set_random_seed`.
+        first_norm: as for `build_generator`.
     """
 
     def __init__(
@@ -285,6 +289,7 @@ class CycleGAN(training.Adversarial):
         history: int = 50,
         ema: float = 0.0,
         seed: int = 0,
+        first_norm: bool = True,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -300,18 +305,18 @@ class CycleGAN(training.Adversarial):
             "history": history,
             "ema": ema,
             "seed": seed,
+            "first_norm": first_norm,
         }
-        self.G, self.F = (build_generator(image_size, width, residual_blocks) for _ in "GF")
+        shape = (image_size, width, residual_blocks, first_norm)
+        self.G, self.F = (build_generator(*shape) for _ in "GF")
         self.D_X, self.D_Y = (build_discriminator(image_size, width) for _ in "XY")
-        shape = (image_size, image_size, 3)
-        self.history_x = ImageHistory(history, shape, seed)
-        self.history_y = ImageHistory(history, shape, seed + 1)
+        pictures = (image_size, image_size, 3)
+        self.history_x = ImageHistory(history, pictures, seed)
+        self.history_y = ImageHistory(history, pictures, seed + 1)
         self.ema = ema
         self.average_G = self.average_F = None
         if ema:
-            self.average_G, self.average_F = (
-                build_generator(image_size, width, residual_blocks) for _ in "GF"
-            )
+            self.average_G, self.average_F = (build_generator(*shape) for _ in "GF")
             self.average_G.set_weights(self.G.get_weights())
             self.average_F.set_weights(self.F.get_weights())
         self.noise_seed = keras.random.SeedGenerator(seed + 2)
@@ -584,7 +589,7 @@ class CycleGAN(training.Adversarial):
         outputs = [np.zeros((0, *network.output_shape[1:]), "float32")]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size].astype("float32") / 127.5 - 1.0
-            outputs.append(ops.convert_to_numpy(network(ops.convert_to_tensor(batch))))
+            outputs.append(training.forward(network, batch))
         return np.concatenate(outputs)
 
     # --- saving -----------------------------------------------------------------------------------

@@ -406,7 +406,7 @@ class DCGAN(training.Adversarial):
         """The pictures of given latents (count, latent_dim), as uint8 RGB."""
         self.settle()
         batches = [
-            ops.convert_to_numpy(self(ops.convert_to_tensor(points[i : i + batch_size])))
+            training.forward(self, points[i : i + batch_size])
             for i in range(0, len(points), batch_size)
         ]
         return np.round((np.concatenate(batches) + 1.0) * 127.5).astype("uint8")
