@@ -1,6 +1,7 @@
 # make demo   draw faces, train a DCGAN on them for 3.5 minutes, write a report
 # make test   everything that CI runs
 # make lab    JupyterLab on the notebooks
+# make assignments   students' copies of the notebooks, for nbgrader: assignments/release
 #
 # Each makes the virtual environment on its first use. Choose another Python (3.11 to 3.13) with
 # PYTHON=python3.12, another place with VENV=…, and the CUDA or CPU packages with REQUIREMENTS=….
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: demo test lint pytest nbval lab notebooks clean
+.PHONY: demo test lint pytest nbval lab notebooks assignments clean
 
 demo: $(READY)
 	$(BIN)/python -m anime_keras demo
@@ -36,7 +37,11 @@ lab: $(READY)
 
 # Runs every notebook at laptop scale and keeps its outputs: do this before committing one.
 notebooks: $(READY)
+	$(BIN)/python -m anime_keras.notebooks $(NOTEBOOKS)
 	ANIME_KERAS_SCALE=laptop $(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
+
+assignments: $(READY)
+	$(BIN)/python -m anime_keras.assignments $(NOTEBOOKS) --out assignments
 
 $(READY): requirements.txt requirements-cpu.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("anime_keras needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 ..." % v)'

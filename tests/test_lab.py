@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import random
 import re
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import anime_keras
 from anime_keras import exercises, lab, models
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -51,6 +54,34 @@ def test_a_bad_scale_lists_the_good_ones(monkeypatch):
     monkeypatch.setenv("ANIME_KERAS_SCALE", "huge")
     with pytest.raises(ValueError, match=r"smoke, laptop, full, not 'huge'"):
         lab.scale()
+
+
+def test_set_up_seeds_all_and_says_where_it_runs(capsys):
+    drawn = []
+    for _ in range(2):
+        lab.set_up(seed=7)
+        drawn.append([random.random(), np.random.rand(), float(keras.random.uniform(()))])
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 3
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert first.startswith(f"anime_keras {anime_keras.__version__}, Keras {keras.__version__}, ")
+    assert second == f"{lab.accelerator()}; seed 7"
+
+
+@pytest.mark.parametrize(
+    ("devices", "cores", "words"),
+    [
+        (["cpu:0"], 2, "no GPU, 2 CPU cores"),
+        (["cpu:0"], None, "no GPU, 1 CPU core"),
+        (["cpu:0", "gpu:0"], 2, "1 GPU"),
+        (["CPU:0", "GPU:0", "GPU:1"], 2, "2 GPUs"),
+        (["cpu:0", *(f"tpu:{i}" for i in range(8))], 2, "8 TPUs"),
+    ],
+)
+def test_the_accelerator_in_words(monkeypatch, devices, cores, words):
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert lab.accelerator() == words
 
 
 # --- pictures -------------------------------------------------------------------------------------
