@@ -14,6 +14,7 @@ import numpy as np
 MODULES = {
     "01": "preprocessing",
     "02": "dcgan",
+    "03": "loss_theory",
     "05": "evaluation",
     "07": "cyclegan",
     "08": "cyclegan_losses",
