@@ -20,6 +20,7 @@ import logging
 import os
 import sys
 import tempfile
+import textwrap
 import time
 import warnings
 from collections.abc import Sequence
@@ -277,7 +278,7 @@ class NotYet(AssertionError):
     """What is wrong with a graded answer. A notebook shows the sentence, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return [str(self)]
+        return [textwrap.fill(line, 88) for line in str(self).splitlines()]
 
 
 def check(name: str, answer: Any) -> Verdict:

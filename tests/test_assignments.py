@@ -263,17 +263,13 @@ def points(graded):
 
 @pytest.fixture(scope="module")
 def feedback(graded):
-    """What nbgrader's pages tell each student, as text."""
-    return {
-        student: unescape(
-            re.sub(
-                r"<[^>]+>",
-                "",
-                (graded[0] / "feedback" / student / NAME / f"{NAME}.html").read_text("utf-8"),
-            )
-        )
-        for student in ("solved", "unsolved", "wrong")
-    }
+    """What nbgrader's pages tell each student, as words with a space between them."""
+
+    def words(student):
+        page = graded[0] / "feedback" / student / NAME / f"{NAME}.html"
+        return " ".join(unescape(re.sub(r"<[^>]+>", "", page.read_text("utf-8"))).split())
+
+    return {student: words(student) for student in ("solved", "unsolved", "wrong")}
 
 
 EXERCISES = [f"08.{number}" for number in range(1, 7)]
@@ -325,7 +321,9 @@ def test_grade_raises_what_check_prints(capsys):
     with pytest.raises(lab.NotYet) as raised:
         lab.grade("02.5", wrong)
     assert str(raised.value) == message
-    assert raised.value._render_traceback_() == [message]
+    shown = raised.value._render_traceback_()
+    assert " ".join(" ".join(shown).split()) == message
+    assert max(map(len, "\n".join(shown).splitlines())) <= 88
     assert capsys.readouterr() == ("", "")
 
 
