@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from anime_keras import checkpoints, data, plots, tasks
 from anime_keras.cli import app
 from anime_keras.data import records
-from anime_keras.data.pipelines import Batches, batches, normalize
+from anime_keras.data.pipelines import Batches, Pairs, batches, normalize, stream
 from anime_keras.data.records import Prepared
 
 AUGMENTATION = {
@@ -442,3 +442,38 @@ class TestTraining:
         assert tasks.checksum(prepared.pictures("train")) == expected
         assert tasks.checksum(images) == expected
         assert tasks.checksum(images[:, ::-1]) != expected
+
+
+# --- without TensorFlow ---------------------------------------------------------------------------
+
+
+def test_stream_gives_the_batches_of_dataset(images):
+    """From any number on, and over the end of an epoch: five batches of four are one."""
+    feeds = Batches(images, 4, seed=3), Pairs(images, images[:9], 4, seed=3)
+    for feed in feeds:
+        ours = list(itertools.islice(stream(feed, start=3), 6))
+        theirs = list(feed.dataset(3).take(6).as_numpy_iterator())
+        keras.tree.map_structure(np.testing.assert_array_equal, ours, theirs)
+    assert feeds[0].per_epoch == 5
+
+
+def test_stream_raises_what_a_batch_raises(images):
+    class Broken(Batches):
+        def batch(self, number):
+            if number == 2:
+                raise OSError("picture 2 is gone")
+            return super().batch(number)
+
+    batches_then = stream(Broken(images, 4))
+    assert [next(batches_then).shape[0] for _ in range(2)] == [4, 4]
+    with pytest.raises(OSError, match="picture 2 is gone"):
+        next(batches_then)
+
+
+def test_feed_does_without_tensorflow(images, monkeypatch):
+    for feed in (Batches(images, 4, seed=3), Pairs(images, images, 4, seed=3)):
+        assert isinstance(feed.feed(), tf.data.Dataset)
+        with monkeypatch.context() as patch:
+            patch.setattr("anime_keras.data.pipelines.tensorflow_is_there", lambda: False)
+            first = next(feed.feed(7))
+        keras.tree.map_structure(np.testing.assert_array_equal, first, feed.batch(7))

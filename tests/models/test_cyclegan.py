@@ -226,6 +226,19 @@ def test_bad_rules(rules, message):
         small().compile(**rules)
 
 
+@pytest.mark.parametrize("first_norm", [True, False])
+def test_first_norm_takes_away_brightness_and_tint(first_norm):
+    """IN(a v + b) = IN(v): behind the first norm 0.5 x and a colour are x again."""
+    keras.utils.set_random_seed(0)
+    network = cyclegan.build_generator(32, width=8, residual_blocks=1, first_norm=first_norm)
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
+    pale = 0.5 * x + np.array([0.3, -0.1, 0.2], "float32")
+    answers = [ops.convert_to_numpy(network(ops.convert_to_tensor(p))) for p in (x, pale)]
+    changed = np.abs(answers[0] - answers[1]).mean() / answers[0].std()
+    assert changed < 0.01 if first_norm else changed > 0.05
+    assert network.count_params() == cyclegan.build_generator(32, 8, 1).count_params()
+
+
 def test_blocks_follow_the_size():
     """Zhu et al., section 7.2: 6 residual blocks at 128 px, 9 from 256 px on."""
     for size, blocks in ((32, 6), (128, 6), (256, 9)):
