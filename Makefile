@@ -1,7 +1,9 @@
 # make demo   draw faces, train a DCGAN on them for 3.5 minutes, write a report
 # make test   everything that CI runs
 # make lab    JupyterLab on the notebooks
+# make test-versions   the tests with the oldest packages on Python 3.11 and the newest on 3.13; takes long
 # make assignments   students' copies of the notebooks, for nbgrader: assignments/release
+# make docs   the site with notebooks, API and the paper's table: site/index.html, also without a network
 #
 # Each makes the virtual environment on its first use. Choose another Python (3.11 to 3.13) with
 # PYTHON=python3.12, another place with VENV=…, and the CUDA or CPU packages with REQUIREMENTS=….
@@ -12,9 +14,10 @@ REQUIREMENTS ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo requirements
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS ?= .venv-docs
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: demo test lint pytest nbval lab notebooks assignments clean
+.PHONY: demo test lint pytest nbval test-versions lab notebooks assignments docs clean
 
 demo: $(READY)
 	$(BIN)/python -m anime_keras demo
@@ -32,6 +35,10 @@ nbval: $(READY)
 	ANIME_KERAS_SCALE=smoke $(BIN)/python -m pytest -p no:cacheprovider --nbval-lax \
 		--nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadscope $(NOTEBOOKS)
 
+test-versions:
+	python3.11 tests/versions.py oldest $(TESTS)
+	python3.13 tests/versions.py newest $(TESTS)
+
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
@@ -43,6 +50,14 @@ notebooks: $(READY)
 assignments: $(READY)
 	$(BIN)/python -m anime_keras.assignments $(NOTEBOOKS) --out assignments
 
+docs: $(DOCS)/.ready
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+$(DOCS)/.ready: docs/requirements.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@touch $@
+
 $(READY): requirements.txt requirements-cpu.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("anime_keras needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
@@ -51,4 +66,4 @@ $(READY): requirements.txt requirements-cpu.txt constraints.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(DOCS) site

@@ -72,7 +72,7 @@ def source(notebook: Notebook) -> Notebook:
         notebook: in the common form of `anime_keras.notebooks`; it is not changed.
 
     Raises:
-        ValueError: a stub is not followed by its solution, or a solution has no marks.
+        ValueError: a stub is not followed by its solution or offers no hint; a solution has no marks.
     """
     notebook = json.loads(json.dumps(notebook))
     cells: list[Cell] = []
@@ -107,8 +107,11 @@ def _move(solution: Cell, stub: Cell) -> set[str]:
         raise ValueError(f"{solution['id']} has no marks: run python -m anime_keras.notebooks.")
     body, check = found.groups()
     # The fences take the place of an empty line: emptied, they leave just that.
-    before, hint, after = re.split(r"^(?:\n)?(# lab\.hint\()", text(stub), maxsplit=1, flags=re.M)
-    write(stub, f"{before}{BEGIN}\n{body.rstrip()}\n{END}\n{hint}{after}")
+    place = re.search(r"^\n?(?=# lab\.hint\()", text(stub), flags=re.M)
+    if place is None:
+        raise ValueError(f"{stub['id']} offers no hint: # lab.hint(...).")
+    before, after = text(stub)[: place.start()], text(stub)[place.end() :]
+    write(stub, f"{before}{BEGIN}\n{body.rstrip()}\n{END}\n{after}")
     points = solution["metadata"]["nbgrader"]["points"]
     worth = f"# {points} point" + ("s" if points != 1 else "")
     write(solution, f"{worth}\n{check.replace('lab.check(', 'lab.grade(', 1)}")

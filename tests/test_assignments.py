@@ -162,6 +162,10 @@ def test_a_solution_that_is_not_marked_or_not_in_place_is_named():
     with pytest.raises(ValueError, match=r"has no marks: run python -m anime_keras\.notebooks"):
         assignments.source(without_form(committed))
     stub = cells(committed, "exercise-")[0]
+    whole = stub["source"]
+    stub["source"] = [line for line in whole if "lab.hint" not in line]
+    with pytest.raises(ValueError, match="exercise-01-1 offers no hint"):
+        assignments.source(committed)
     committed["cells"].remove(stub)
     with pytest.raises(ValueError, match="does not follow its stub"):
         assignments.source(committed)

@@ -1,5 +1,6 @@
 """What the documentation links to exists; the paper's table is complete and honest."""
 
+import ast
 import importlib
 import inspect
 import re
@@ -155,6 +156,26 @@ def test_every_section_of_the_paper_is_there(section):
     assert any(re.search(rf"(?<![\d.]){re.escape(section)}(?![\d.]\d)", line) for line in headings)
 
 
+# --- the site -------------------------------------------------------------------------------------
+
+
+def test_the_sites_modules_are_there():
+    """As docs/hooks.py lists them; the rest of it needs packages that are not in this environment."""
+    names = ("API", "PACKAGES", "MODULES")
+    tree = ast.parse((ROOT / "docs" / "hooks.py").read_text(encoding="utf-8"))
+    nodes = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AugAssign)
+        and ast.unparse(getattr(node, "target", None) or node.targets[0]) in names
+    ]
+    space = {}
+    exec(compile(ast.Module(nodes, []), "hooks.py", "exec"), space)
+    assert {"losses", "models.cyclegan", "metrics.frechet"} <= set(space["MODULES"])
+    for module in space["MODULES"]:
+        assert (ROOT / "anime_keras" / f"{module.replace('.', '/')}.py").is_file()
+
+
 # --- one address ----------------------------------------------------------------------------------
 
 
@@ -165,6 +186,8 @@ def test_there_is_one_address():
     for path in PAGES:
         for address in re.findall(rf"https://github\.com/{owner}/[\w-]+", prose(path)):
             assert address == anime_keras.ADDRESS
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert re.search(r"^repo_url: (.*)$", site, re.M)[1] == anime_keras.ADDRESS
     for name in ("git clone", "git+"):
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         assert re.search(rf"{re.escape(name)} ?{re.escape(anime_keras.ADDRESS)}\b", readme)

@@ -2,13 +2,18 @@
 
 import json
 import re
+from datetime import datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from anime_keras import notebooks
+
 PATHS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 LIMIT = 1_500_000
+MOST = 180  # seconds that a notebook may allow itself at laptop scale
 # A folder of somebody's machine: at the beginning of a word, so that no part of an address matches.
 LOCAL = re.compile(r"(?<![\w./-])(/root|/home|/tmp|/work|/Users|[A-Z]:\\Users)\b")
 
@@ -46,6 +51,54 @@ def test_has_no_error_and_nothing_on_stderr(path):
     for output in _outputs(path):
         assert output["output_type"] != "error", output["evalue"]
         assert output.get("name") != "stderr", output["text"]
+
+
+# What Python, TensorFlow and absl begin a warning with, whichever stream it goes to.
+WARNING = re.compile(r"\w*Warning:|^WARNING|^[EW]0000 |^\d{4}-\d\d-\d\d .*: [EW] ", re.M)
+
+
+def test_no_output_is_a_stray_warning(path):
+    for output in _outputs(path):
+        text = "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
+        assert not WARNING.search(text), text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x.py:3: RuntimeWarning: divide by zero encountered in log",
+        "WARNING:tensorflow:5 out of the last 5 calls triggered retracing",
+        "W0000 00:00:1732 gpu_device.cc:2344] Cannot dlopen some GPU libraries",
+        "2026-11-22 16:37:09.1: W tensorflow/core/framework/op.cc:1] careful",
+    ],
+)
+def test_a_warning_is_known_when_seen(path, line):
+    assert WARNING.search(f"a number\n{line}\n")
+
+
+def _times(path):
+    """When each code cell began and ended, as Jupyter noted it; None for one that was not timed."""
+
+    def moments(cell):
+        noted = cell["metadata"].get("execution", {})
+        keys = ("iopub.status.busy", "shell.execute_reply")
+        if not set(keys) <= set(noted):
+            return None
+        return tuple(datetime.fromisoformat(noted[key].replace("Z", "+00:00")) for key in keys)
+
+    return [moments(cell) for cell in _cells(path, "code")]
+
+
+def test_was_run_in_one_go_within_its_declared_budget(path):
+    budget = notebooks.read(path)["metadata"]["anime_keras"]["budget_seconds"]
+    assert 0 < budget <= MOST
+    assert any("laptop scale" in "".join(output.get("text", "")) for output in _outputs(path))
+    times = _times(path)
+    assert None not in times, "not every cell is timed: run it whole, with make notebooks"
+    pauses = [(b - a).total_seconds() for (_, a), (b, _) in pairwise(times)]
+    assert all(-0.1 < pause < 10 for pause in pauses), "cells were run one by one"
+    took = sum((end - begin).total_seconds() for begin, end in times)
+    assert 0 < took <= budget, f"took {took:.0f} s, and may take {budget}"
 
 
 def test_is_small(path):
