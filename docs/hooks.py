@@ -23,57 +23,20 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[1]
 LOG = logging.getLogger("mkdocs.hooks.anime_keras")
 
-# Modules that readers call; what is inside a package is on the package's page.
-API = [
-    "data",
-    "losses",
-    "layers",
-    "latents",
-    "training",
-    "callbacks",
-    "runs",
-    "checkpoints",
-    "plots",
+
+def _modules(package: str = "") -> list[str]:
+    """All that a package offers to readers, by the names of its files."""
+    files = sorted((ROOT / "anime_keras" / package).glob("[a-z]*.py"))
+    return [f"{package}.{file.stem}".lstrip(".") for file in files]
+
+
+MODULES = [*_modules(), *_modules("models"), *_modules("metrics"), *_modules("weights")]
+# Of these packages most files are nobody's business but their own.
+MODULES += [
+    f"data.{name}"
+    for name in ("rendering", "scenes", "faces", "prepare", "pipelines", "augmentation", "folders")
 ]
-API += [
-    "translating",
-    "films",
-    "lab",
-    "notebooks",
-    "assignments",
-    "kernels",
-    "tfgan",
-    "state_dicts",
-]
-PACKAGES = {
-    "data": [
-        "rendering",
-        "scenes",
-        "faces",
-        "prepare",
-        "pipelines",
-        "augmentation",
-        "folders",
-        "records",
-    ],
-    "models": ["dcgan", "cyclegan"],
-    "metrics": [
-        *["frechet", "kernel", "inception_score", "precision_recall", "neighbours", "path_length"],
-        *[
-            "sliced_wasserstein",
-            "translation",
-            "attributes",
-            "counterparts",
-            "evaluation",
-            "extractors",
-        ],
-        *["meters", "features", "corruptions"],
-    ],
-    "survey": ["building", "scoring", "planning", "simulation"],
-    "weights": ["anime_features", "face_finder", "portrait_anime"],
-}
-MODULES = [name for name in API if name not in PACKAGES]
-MODULES += [f"{package}.{name}" for package, names in PACKAGES.items() for name in names]
+MODULES += [f"survey.{name}" for name in ("building", "scoring", "planning", "simulation")]
 
 
 def _tracked(*patterns: str) -> list[str]:
