@@ -371,7 +371,7 @@ class Case(NamedTuple):
 CASES: dict[str, Case] = {
     "mode collapse": Case({"beta_1": 0.9}, {}),
     "winning discriminator": Case(
-        {"kind": ManyTurns, "share": 0.3}, {"kind": ManyTurns, "share": 0.3, "r1": 5.0}
+        {"kind": ManyTurns, "share": 0.2}, {"kind": ManyTurns, "share": 0.2, "r1": 5.0}
     ),
     "mixed batches": Case({"kind": MixedBatches, "share": 0.5}, {}),
     "checkerboard": Case(
@@ -385,7 +385,7 @@ CASES: dict[str, Case] = {
         {"few": 8, "batch_size": 8, "r1": 5.0, "share": 1.5},
         {"batch_size": 8, "r1": 5.0, "share": 1.5},
     ),
-    "learning rates": Case({"discriminator_learning_rate": 2e-5}, {}),
+    "learning rates": Case({"discriminator_learning_rate": 2e-5, "share": 0.5}, {}),
     "exploding losses": Case(
         {
             "loss": "wasserstein",

@@ -18,6 +18,7 @@ MODULES = {
     "05": "evaluation",
     "07": "cyclegan",
     "08": "cyclegan_losses",
+    "12": "failures",
 }
 """Number of a notebook -> the module here that holds its exercises."""
 
