@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -115,7 +116,10 @@ def gif(
 
 
 def curves(history: dict[str, Sequence[float]], title: str = "") -> "Figure":
-    """Both players' losses, and how real the discriminator finds either kind, against the epoch.
+    """What was lowered, against the epoch: both players' losses, or the two terms of a VAE's bound.
+
+    Beside it, how real a discriminator finds either kind, or how many nats a code tells; and FID, where
+    it was measured on the way.
 
     Args:
         history: column name -> one value an epoch, as `runs.read_history` gives it.
@@ -127,13 +131,24 @@ def curves(history: dict[str, Sequence[float]], title: str = "") -> "Figure":
     figure = Figure(figsize=(13.5 if scored else 9, 3.2), layout="constrained")
     left, right, *more = figure.subplots(1, 3 if scored else 2)
     epochs = history["epoch"]
-    left.plot(epochs, history["d_loss"], label="discriminator", color="tab:blue")
-    left.plot(epochs, history["g_loss"], label="generator", color="tab:orange")
-    left.set(xlabel="epoch", ylabel="loss", title="What each player lowers")
-    right.plot(epochs, history["real_score"], label="real pictures", color="tab:green")
-    right.plot(epochs, history["fake_score"], label="generated pictures", color="tab:red")
-    right.axhline(0.5, color="gray", linewidth=0.8, linestyle="--")
-    right.set(xlabel="epoch", ylabel="called real", ylim=(0, 1), title="How real D finds them")
+
+    def line(axes: "Axes", name: str, label: str, color: str) -> None:
+        axes.plot(epochs, history[name], label=label, color=f"tab:{color}")
+
+    if "kl" in history:
+        line(left, "loss", "loss", "blue")
+        line(left, "reconstruction", "left to say", "orange")
+        left.set(xlabel="epoch", ylabel="nats a picture", title="What is lowered")
+        line(right, "kl", "KL", "green")
+        right.set(xlabel="epoch", ylabel="nats a picture", title="What a code tells")
+    else:
+        line(left, "d_loss", "discriminator", "blue")
+        line(left, "g_loss", "generator", "orange")
+        left.set(xlabel="epoch", ylabel="loss", title="What each player lowers")
+        line(right, "real_score", "real pictures", "green")
+        line(right, "fake_score", "generated pictures", "red")
+        right.axhline(0.5, color="gray", linewidth=0.8, linestyle="--")
+        right.set(xlabel="epoch", ylabel="called real", ylim=(0, 1), title="How real D finds them")
     if scored:
         rows = [(e, fid) for e, fid in zip(epochs, history["fid"], strict=True) if fid == fid]
         more[0].plot(*zip(*rows, strict=True), "o-", label="FID", color="tab:purple", markersize=3)

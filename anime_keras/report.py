@@ -63,6 +63,22 @@ _TRANSLATED = (
     ),
     _FIGURES[-1],
 )
+_CODED = (
+    ("final.png", "Pictures of random codes", "Each from its own, drawn from the prior."),
+    _FIGURES[1],
+    (
+        "training.gif",
+        "The same codes after each epoch",
+        "The first frame is the untrained decoder.",
+    ),
+    (
+        "curves.png",
+        "The two terms of the bound",
+        "In nats a picture: kl is what the code tells of it, reconstruction what is left to say "
+        "once the code is known. Their sum is the loss, and the lower, the likelier the pictures.",
+    ),
+)
+_BACK = ("There and back", "Pictures it learned from, each beside what comes back from its code.")
 _PATCHES = (
     "What the discriminators think, patch by patch",
     "Of y and of G(x), of x and of F(y), a picture and its scores: blue is called real, red fake.",
@@ -106,11 +122,12 @@ def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
     translates = settings.get("y") is not None
     figures = "".join(
         _figure(folder / name, title, text)
-        for name, title, text in (_TRANSLATED if translates else _FIGURES)
+        for name, title, text in _figures(settings)
         if (folder / name).exists()
     )
-    if patches := sorted((folder / "samples").glob("patches-*.png")):
-        figures += _figure(patches[-1], *_PATCHES)
+    for kind, words in (("patches", _PATCHES), ("back", _BACK)):
+        if sheets := sorted((folder / "samples").glob(f"{kind}-*.png")):
+            figures += _figure(sheets[-1], *words)
     data = f"{settings['data']} and {settings['y']}" if translates else settings["data"]
     page = _PAGE.substitute(
         title=escape(f"{settings['model']} on {data} pictures, {settings['size']} px"),
@@ -127,6 +144,12 @@ def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
     partial.write_text(page, encoding="utf-8")
     partial.replace(path)
     return path
+
+
+def _figures(settings: dict) -> tuple:
+    if settings.get("y") is not None:
+        return _TRANSLATED
+    return _CODED if settings["model"] == "vae" else _FIGURES
 
 
 def _measured(folder: Path) -> str:

@@ -29,8 +29,8 @@ from anime_keras import callbacks, checkpoints, latents, models, plots, report, 
 from anime_keras.data.pipelines import tensorflow_is_there
 from anime_keras.data.records import Pictures
 
-MODELS = {"dcgan": models.DCGAN, "cyclegan": models.CycleGAN}
-TASKS = {"dcgan": tasks.Generation, "cyclegan": tasks.Translation}
+MODELS = {"dcgan": models.DCGAN, "cyclegan": models.CycleGAN, "vae": models.VAE}
+TASKS = {"dcgan": tasks.Generation, "cyclegan": tasks.Translation, "vae": tasks.Coding}
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 GIF_FRAMES = 60
 

@@ -56,6 +56,20 @@ class Generation:
         return self.images, lambda model, count: model.generate(count, seed=0)
 
 
+class Coding(Generation):
+    """Pictures from codes, and from pictures their codes."""
+
+    def sheets(self) -> dict[str, Any]:
+        """Also pictures that are learned from, each beside what comes back of it."""
+        return {**super().sheets(), "back": self.back}
+
+    def back(self, model: training.Adversarial) -> np.ndarray:
+        """Pictures, and what the decoder makes of the means of their codes, side by side."""
+        images = np.asarray(self.images[: SHEET // 2])
+        rows = np.stack([images, model.reconstruct(images)], axis=1)
+        return plots.grid(rows.reshape(-1, *images.shape[1:]))
+
+
 class Translation:
     """Pictures of X that become pictures of Y, and back.
 

@@ -21,6 +21,7 @@ import numpy as np
 from keras import ops
 
 BACKEND = keras.backend.backend()
+DECAYS = ("constant", "linear", "cosine")
 if BACKEND == "tensorflow":
     import tensorflow as tf
 elif BACKEND == "torch":
@@ -95,6 +96,8 @@ class Adversarial(keras.Model):
 
     def load_own_variables(self, store: dict) -> None:
         """The other half of `save_own_variables`."""
+        for index, variable in enumerate(self._trainable_variables + self._non_trainable_variables):
+            variable.assign(store[str(index)])  # what is the model's own and no network's
         for index, variable in enumerate(self._random_state()):
             variable.assign(store[f"random_state{index}"])
 
@@ -290,6 +293,25 @@ def _stateless(train_step: Callable) -> Callable:
         return logs, new_state
 
     return step
+
+
+def schedule(
+    rate: float, decay: str, steps: int | None
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """A learning rate that stays ("constant"), or falls to 0 by the end ("linear", "cosine").
+
+    Raises:
+        ValueError: there is no such decay, or it lacks the number of optimizer steps until 0.
+    """
+    if decay not in DECAYS:
+        raise ValueError(f"decay must be one of {DECAYS}, not {decay!r}.")
+    if decay == "constant":
+        return rate
+    if not steps:
+        raise ValueError(f"decay={decay!r} needs decay_steps, the number of steps until 0.")
+    if decay == "linear":
+        return keras.optimizers.schedules.PolynomialDecay(rate, steps, end_learning_rate=0.0)
+    return keras.optimizers.schedules.CosineDecay(rate, steps)
 
 
 def update_average(average: keras.Model, network: keras.Model, decay: Tensor | float) -> None:

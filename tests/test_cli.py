@@ -70,7 +70,10 @@ def trained(tmp_path_factory, pictures):
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "data render", "train dcgan", "train cyclegan", "generate", "evaluate"],
+    [
+        *("demo", "data render", "train dcgan", "train cyclegan", "train vae"),
+        *("generate", "evaluate"),
+    ],
     ids=lambda c: c.replace(" ", "-"),
 )
 def test_help_has_an_example(command):

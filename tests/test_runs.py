@@ -36,6 +36,7 @@ main()
 # Three epochs in which everything random takes part.
 OPTIONS = {
     "dcgan": "--count 128 --latent-dim 8 --batch-size 8 --augmentation color,translation",
+    "vae": "--count 128 --latent-dim 8 --batch-size 8 --free-bits 0.1",
     "cyclegan": "--count 32 --batch-size 2 --blocks 1 --history 5 --cycle-noise 0.1 --ema 0.9",
 }
 ALL = (
@@ -80,19 +81,15 @@ def wait_for_step(process, folder, step):
         time.sleep(0.005)
 
 
-def assert_same_end(folder, other):
+def assert_same_end(folder, other, players=2):
     """Final checkpoints equal to the bit, history but for the seconds, and every sample sheet."""
     ends = [
         dict(np.load(checkpoints.available(path / "checkpoints")[0])) for path in (folder, other)
     ]
     assert [json.loads(str(end.pop("position.json")))["step"] for end in ends] == [3 * STEPS] * 2
     assert ends[0].keys() == ends[1].keys()
-    assert {name.split("/")[0] for name in ends[0]} == {
-        "model",
-        "meters",
-        "optimizer0",
-        "optimizer1",
-    }
+    optimizers = {f"optimizer{number}" for number in range(players)}
+    assert {name.split("/")[0] for name in ends[0]} == {"model", "meters", *optimizers}
     different = [name for name in ends[0] if ends[0][name].tobytes() != ends[1][name].tobytes()]
     assert different == []
     histories = []
@@ -141,21 +138,26 @@ class TestKilled:
         assert "Resuming" in output
         assert_same_end(folder, uninterrupted())
 
-    def test_cyclegan(self, tmp_path):
-        """The same of a model that translates: histories, noise, both orders and both averages."""
+    @pytest.mark.parametrize(
+        ("model", "second", "players"), [("cyclegan", "patches", 2), ("vae", "back", 1)]
+    )
+    def test_other_models(self, tmp_path, model, second, players):
+        """The same of the others: histories of pictures, noise, orders, averages, a measured sigma."""
         whole, folder = tmp_path / "whole", tmp_path / "killed"
-        undisturbed = start(whole, model="cyclegan")
-        process = start(folder, slowly=True, model="cyclegan")
+        undisturbed = start(whole, model=model)
+        process = start(folder, slowly=True, model=model)
         wait_for_step(process, folder, STEPS + 4)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
         assert STEPS + 4 <= newest_step(folder) < 2 * STEPS
-        finish(start(folder, "--resume", model="cyclegan"))
+        finish(start(folder, "--resume", model=model))
         finish(undisturbed)
-        assert_same_end(folder, whole)
-        names = [f"{kind}-{epoch:04d}.png" for kind in ("epoch", "patches") for epoch in range(4)]
-        assert sorted(path.name for path in (folder / "samples").iterdir()) == names
+        assert_same_end(folder, whole, players)
+        names = [f"{kind}-{epoch:04d}.png" for kind in ("epoch", second) for epoch in range(4)]
+        assert sorted(p.name for p in (folder / "samples").iterdir()) == sorted(names)
+        page = (folder / "report.html").read_text(encoding="utf-8")
+        assert "There and back" in page and page.count("<img") == 5
 
     def test_ctrl_c(self, tmp_path, uninterrupted):
         """Ctrl-C ends the step under way, saves, says how to go on; a second process is refused."""

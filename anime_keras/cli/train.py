@@ -1,4 +1,4 @@
-"""`train dcgan`, `train cyclegan`: a model, its options, a run in a folder."""
+"""`train dcgan`, `train cyclegan`, `train vae`: a model, its options, a run in a folder."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -209,6 +209,95 @@ def train_cyclegan(
                 "cycle_noise": cycle_noise,
                 "learning_rate": learning_rate,
                 "beta_1": beta_1,
+                "decay": decay,
+                "accumulate": accumulate,
+            },
+        )
+        run = attempt(Run.create, out, settings)
+    train_run(run, pictures(run.settings))
+
+
+@app.command("vae")
+def train_vae(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: Annotated[
+        str, typer.Option(help="'rendered', or a folder of pictures, prepared or not.")
+    ] = "rendered",
+    count: Annotated[
+        int | None,
+        typer.Option(help="How many faces to draw (10,000), or pictures to use at most."),
+    ] = None,
+    size: Annotated[int, typer.Option(help="32, 64, 128 or 256 pixels.")] = 64,
+    epochs: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 64,
+    accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+    latent_dim: Annotated[int, typer.Option(help="Numbers that a code has.")] = 64,
+    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
+    likelihood: Annotated[
+        str, typer.Option(help="Of a pixel: gaussian or bernoulli.")
+    ] = "gaussian",
+    sigma: Annotated[
+        float | None,
+        typer.Option(help="Of the gaussian, from -1 to 1; follows the error if not said."),
+    ] = None,
+    beta: Annotated[float, typer.Option(help="Weight of the KL term.")] = 1.0,
+    free_bits: Annotated[
+        float, typer.Option(help="Nats that each number of a code has for nothing.")
+    ] = 0.0,
+    learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 1e-3,
+    decay: Annotated[
+        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
+    ] = "constant",
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
+    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
+    score_every: Annotated[
+        int, typer.Option(min=0, help="Measure FID and KID every so many epochs; 0 never.")
+    ] = 0,
+    seed: Seed = 0,
+) -> None:
+    """Train a VAE: pictures from codes, and codes from pictures.
+
+    Examples:
+    `python -m anime_keras train vae --minutes 5 --out runs/codes`
+
+    `python -m anime_keras train vae --data my_pictures --beta 4 --epochs 50 --out runs/mine`
+
+    `python -m anime_keras train vae --resume --out runs/mine`
+    """
+    from anime_keras.runs import Run, Settings
+
+    if resume:
+        run = _resumed(context, out, epochs, minutes)
+    else:
+        settings = Settings(
+            model="vae",
+            data=data,
+            count=count,
+            size=size,
+            epochs=epochs,
+            minutes=minutes,
+            batch_size=batch_size,
+            seed=seed,
+            flip=flip,
+            precision=precision,
+            deterministic=deterministic,
+            checkpoint_minutes=checkpoint_minutes,
+            score_every=score_every,
+            network={
+                "latent_dim": latent_dim,
+                "width": width,
+                "likelihood": likelihood,
+                "sigma": sigma,
+            },
+            rules={
+                "beta": beta,
+                "free_bits": free_bits,
+                "learning_rate": learning_rate,
                 "decay": decay,
                 "accumulate": accumulate,
             },

@@ -1,7 +1,8 @@
 """One file a paper; the classes are here by name."""
 
-from anime_keras.models import cyclegan, dcgan
+from anime_keras.models import cyclegan, dcgan, vae
 from anime_keras.models.cyclegan import CycleGAN
 from anime_keras.models.dcgan import DCGAN
+from anime_keras.models.vae import VAE
 
-__all__ = ["DCGAN", "CycleGAN", "cyclegan", "dcgan"]
+__all__ = ["DCGAN", "VAE", "CycleGAN", "cyclegan", "dcgan", "vae"]

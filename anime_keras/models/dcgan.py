@@ -25,7 +25,6 @@ from anime_keras.layers import (
 Tensor = Any
 SIZES = (32, 64, 128, 256)
 NORMALIZATIONS = ("batch", "layer", "none")
-DECAYS = ("constant", "linear", "cosine")
 
 
 # --- the networks ---------------------------------------------------------------------------------
@@ -273,7 +272,7 @@ class DCGAN(training.Adversarial):
 
         def adam(rate: float) -> keras.optimizers.Optimizer:
             return kernels.Adam(
-                _schedule(rate, decay, decay_steps),
+                training.schedule(rate, decay, decay_steps),
                 beta_1=beta_1,
                 beta_2=beta_2,
                 epsilon=1e-8,
@@ -424,18 +423,3 @@ class DCGAN(training.Adversarial):
     def compile_from_config(self, config: dict) -> None:
         """Compile as the saved model was; its optimizers' state follows from the file."""
         self.compile(**config)
-
-
-def _schedule(
-    rate: float, decay: str, steps: int | None
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """A learning rate that stays, or one that falls to 0 by the end."""
-    if decay not in DECAYS:
-        raise ValueError(f"decay must be one of {DECAYS}, not {decay!r}.")
-    if decay == "constant":
-        return rate
-    if not steps:
-        raise ValueError(f"decay={decay!r} needs decay_steps, the number of steps until 0.")
-    if decay == "linear":
-        return keras.optimizers.schedules.PolynomialDecay(rate, steps, end_learning_rate=0.0)
-    return keras.optimizers.schedules.CosineDecay(rate, steps)

@@ -1,0 +1,427 @@
+"""VAE: pictures from a code that an encoder finds, and that a decoder reads.
+
+Kingma and Welling 2014, "Auto-Encoding Variational Bayes", whose names are used here: q(z|x) is what
+the encoder says of the code z of a picture x, p(x|z) what the decoder says of the picture of a code,
+p(z) a standard normal. Beta: Higgins et al. 2017, "beta-VAE", equation 4. Free bits: Kingma et al.
+2016, "Improved Variational Inference with Inverse Autoregressive Flow", appendix C.8. The networks are
+DCGAN's, upside down and up.
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from anime_keras import kernels, latents, training
+from anime_keras.layers import BatchNormalization, Downsample, Upsample
+
+Tensor = Any
+SIZES = (32, 64, 128, 256)
+LIKELIHOODS = ("gaussian", "bernoulli")
+FOLLOWING = 0.95  # of the moving mean of the squared error: some twenty steps
+LOG_2PI = math.log(2 * math.pi)
+
+
+# --- the networks ---------------------------------------------------------------------------------
+
+
+def _channels(image_size: int, width: int) -> list[int]:
+    """Channels at half the picture's size, a quarter, … down to 4x4: more as maps get smaller."""
+    if image_size not in SIZES:
+        raise ValueError(f"image_size must be one of {SIZES}, not {image_size!r}.")
+    if width < 1:
+        raise ValueError(f"width must be at least 1, not {width!r}.")
+    return [width * min(8, 2**step) for step in range(int(math.log2(image_size // 4)))]
+
+
+def build_encoder(image_size: int = 64, latent_dim: int = 64, width: int = 32) -> keras.Model:
+    """Pictures (batch, image_size, image_size, 3) in [-1, 1] to two rows of (batch, latent_dim).
+
+    Strided 4x4 convolutions down to 4x4, BatchNorm and LeakyReLU 0.2, and a linear layer that names
+    mean and log variance of the code, each dimension by itself (Kingma and Welling, equation 9).
+
+    Args:
+        image_size: 32, 64, 128 or 256.
+        latent_dim: how many numbers a code has.
+        width: channels of the first convolution; further in up to eight times as many.
+
+    Raises:
+        ValueError: image_size is not 32, 64, 128 or 256, or width is below 1.
+    """
+    images = x = layers.Input((image_size, image_size, 3), name="images")
+    for channels in _channels(image_size, width):
+        x = layers.LeakyReLU(negative_slope=0.2)(
+            BatchNormalization(momentum=0.9)(Downsample(channels)(x))
+        )
+    x = layers.Flatten()(x)
+    mean = layers.Dense(latent_dim, dtype="float32", name="mean")(x)
+    # Begins near the prior's width, so that the first codes are neither blurred nor torn apart.
+    log_variance = layers.Dense(
+        latent_dim, kernel_initializer="zeros", dtype="float32", name="log_variance"
+    )(x)
+    return keras.Model(images, [mean, log_variance], name="encoder")
+
+
+def build_decoder(
+    image_size: int = 64, latent_dim: int = 64, width: int = 32, likelihood: str = "gaussian"
+) -> keras.Model:
+    """Codes (batch, latent_dim) to what p(x|z) is made of, (batch, image_size, image_size, 3).
+
+    A linear layer to 4x4, then fractionally strided 4x4 convolutions, BatchNorm and ReLU between.
+
+    Args:
+        image_size: 32, 64, 128 or 256.
+        latent_dim: how many numbers a code has.
+        width: channels of the last layer but one; further in up to eight times as many.
+        likelihood: "gaussian", where the answer is the mean of each pixel in [-1, 1], or "bernoulli",
+            where it is a logit.
+
+    Raises:
+        ValueError: as `build_encoder`, or there is no such likelihood.
+    """
+    if likelihood not in LIKELIHOODS:
+        raise ValueError(f"likelihood must be one of {LIKELIHOODS}, not {likelihood!r}.")
+    *rest, last = _channels(image_size, width)
+    code = layers.Input((latent_dim,), name="code")
+    x = layers.Reshape((4, 4, last))(layers.Dense(16 * last, use_bias=False)(code))
+    x = layers.ReLU()(BatchNormalization(momentum=0.9)(x))
+    for channels in reversed(rest):
+        x = layers.ReLU()(BatchNormalization(momentum=0.9)(Upsample(channels)(x)))
+    x = Upsample(3, name="to_rgb")(x)
+    activation = "tanh" if likelihood == "gaussian" else "linear"
+    pixels = layers.Activation(activation, dtype="float32", name="pixels")(x)
+    return keras.Model(code, pixels, name="decoder")
+
+
+# --- the terms of the bound -----------------------------------------------------------------------
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z|x) || p(z)) of each dimension, in nats: (batch, latent_dim).
+
+    ½ (μ² + σ² - 1 - log σ²), Kingma and Welling, appendix B.
+    """
+    return 0.5 * (ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance)
+
+
+def gaussian_nll(images: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """-log p(x|z) of pictures if each pixel is normal about its mean: nats a picture, (batch,)."""
+    squared = ops.square(images - mean) / variance
+    return 0.5 * ops.sum(squared + ops.log(variance) + LOG_2PI, axis=(1, 2, 3))
+
+
+def bernoulli_nll(images: Tensor, logits: Tensor) -> Tensor:
+    """Binary cross-entropy of pictures in [-1, 1], moved to [0, 1]: nats a picture, (batch,).
+
+    For pixels that are 0 or 1 it is -log p(x|z). For those between it is no density, since it does not
+    integrate to 1 (Loaiza-Ganem and Cunningham 2019); it is used all the same, as a loss.
+    """
+    targets = 0.5 * (images + 1.0)
+    return ops.sum(ops.softplus(logits) - targets * logits, axis=(1, 2, 3))
+
+
+# --- the model ------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("anime_keras")
+class VAE(training.Adversarial):
+    """An encoder and a decoder that learn together; no opponent.
+
+        vae = VAE(image_size=64)
+        vae.compile()
+        vae.fit(batches, epochs=10)            # float32 pictures in [-1, 1], channels last
+        pictures = vae.generate(64, seed=0)    # uint8, from random codes
+        again = vae.reconstruct(pictures)      # uint8, there and back
+        codes, _ = vae.encode(pictures)
+
+    Args:
+        image_size: side of the square pictures in pixels: 32, 64, 128 or 256.
+        latent_dim: how many numbers a code has.
+        width: channels of the layers next to the picture; the others have up to eight times as many.
+        likelihood: "gaussian" or "bernoulli", of pixels.
+        sigma: standard deviation of the Gaussian, in pixels from -1 to 1, the same for all; None for
+            the best one, the root of the mean squared error, which is followed through training. It
+            weighs the two terms of the bound as the data ask (Rybkin et al. 2021, "Simple and Effective
+            VAE Training with Calibrated Decoders", section 3.2).
+        seed: of the noise. The weights' own draw follows `keras.utils.set_random_seed`.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        latent_dim: int = 64,
+        width: int = 32,
+        likelihood: str = "gaussian",
+        sigma: float | None = None,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if latent_dim < 1:
+            raise ValueError(f"latent_dim must be at least 1, not {latent_dim!r}.")
+        if sigma is not None and not sigma > 0:
+            raise ValueError(f"sigma must be above 0, not {sigma!r}.")
+        self._settings = {
+            "image_size": image_size,
+            "latent_dim": latent_dim,
+            "width": width,
+            "likelihood": likelihood,
+            "sigma": sigma,
+            "seed": seed,
+        }
+        self.image_size = image_size
+        self.latent_dim = latent_dim
+        self.likelihood = likelihood
+        self.encoder = build_encoder(image_size, latent_dim, width)
+        self.decoder = build_decoder(image_size, latent_dim, width, likelihood)
+        self.follows_error = sigma is None and likelihood == "gaussian"
+        self.variance = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant((sigma or 1.0) ** 2),
+            trainable=False,
+            dtype="float32",
+            name="variance",
+        )
+        self.noise_seed = keras.random.SeedGenerator(seed)
+        self.meters = [
+            keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "sigma")
+        ]
+
+    def compile(
+        self,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        learning_rate: float = 1e-3,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        decay: str = "constant",
+        decay_steps: int | None = None,
+        accumulate: int = 1,
+        **kwargs,
+    ) -> None:
+        """Choose how the two terms are weighed and how the loss is lowered.
+
+        Args:
+            beta: weight of the KL term. At 1 the loss is the negative bound; above, codes say less of a
+                picture, and each dimension more by itself.
+            free_bits: nats that each dimension of the code has for nothing: below, on the mean over a
+                batch, its KL does not count, so that it is not given up early.
+            learning_rate: Adam's.
+            beta_1: Adam's momentum.
+            beta_2: Adam's second one.
+            decay: "constant", "linear" to 0 or "cosine" to 0, over decay_steps optimizer steps.
+            decay_steps: needed for the latter two.
+            accumulate: average the gradients of this many batches before each optimizer step.
+            **kwargs: `jit_compile`, `steps_per_execution` … of `keras.Model.compile`.
+
+        Raises:
+            ValueError: a weight below 0, or a decay that there is not.
+        """
+        self._rules = {
+            k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")
+        }
+        self._rules.update(kwargs)
+        for name, value in (("beta", beta), ("free_bits", free_bits)):
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, not {value}.")
+        rate = training.schedule(learning_rate, decay, decay_steps)
+        super().compile(**kwargs)
+        self.beta = beta
+        self.free_bits = free_bits
+        self.optimizer_of_both = self.add_optimizer(
+            kernels.Adam(
+                rate,
+                beta_1=beta_1,
+                beta_2=beta_2,
+                epsilon=1e-8,
+                gradient_accumulation_steps=accumulate if accumulate > 1 else None,
+            ),
+            self.trainable_variables,
+        )
+
+    def train_step(self, images: Tensor) -> dict[str, Tensor]:
+        """One step on pictures (batch, size, size, 3) in [-1, 1].
+
+        Kingma and Welling, algorithm 1, with one code a picture: encode, draw a code, decode, and step
+        up the bound.
+        """
+        loss = self.minimize(
+            lambda: self.objective(images), self.trainable_variables, self.optimizer_of_both
+        )
+        return self.update_meters(loss=loss, sigma=ops.sqrt(self.variance))
+
+    def objective(self, images: Tensor) -> Tensor:
+        """What is lowered: nats a picture that the code costs and that it leaves to say."""
+        mean, log_variance = self.encoder(images, training=True)
+        pixels = self.decoder(self.draw_code(mean, log_variance), training=True)
+        if self.follows_error:
+            error = ops.mean(ops.square(images - ops.stop_gradient(pixels)))
+            self.variance.assign(FOLLOWING * self.variance + (1.0 - FOLLOWING) * error)
+        reconstruction = ops.mean(self.nll(images, pixels))
+        kl = ops.mean(kl_divergence(mean, log_variance), axis=0)
+        self.update_meters(reconstruction=reconstruction, kl=ops.sum(kl))
+        return reconstruction + self.beta * ops.sum(ops.maximum(kl, self.free_bits))
+
+    def draw_code(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """A code from q(z|x), through which gradients reach both its parameters.
+
+        z = μ + σ ε with ε standard normal: the reparameterisation, Kingma and Welling, section 2.4.
+        """
+        noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.noise_seed)
+        return mean + ops.exp(0.5 * log_variance) * noise
+
+    def nll(self, images: Tensor, pixels: Tensor) -> Tensor:
+        """-log p(x|z) of pictures, given what the decoder answered: nats a picture, (batch,)."""
+        if self.likelihood == "gaussian":
+            return gaussian_nll(images, pixels, self.variance)
+        return bernoulli_nll(images, pixels)
+
+    def update_meters(self, **values: Tensor) -> dict[str, Tensor]:
+        """Feed the epoch's means; returns all of them."""
+        for meter in self.meters:
+            if meter.name in values:
+                meter.update_state(values[meter.name])
+        return {meter.name: meter.result() for meter in self.metrics}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means that `fit` resets each epoch, in nats a picture; and sigma, where there is one."""
+        return [m for m in self.meters if m.name != "sigma" or self.likelihood == "gaussian"]
+
+    # --- the bound, measured ----------------------------------------------------------------------
+
+    def elbo(self, images: np.ndarray, samples: int = 1, seed: int = 0) -> np.ndarray:
+        """The evidence lower bound of each picture in nats, float64 (count,), with beta 1.
+
+        Args:
+            images: uint8 RGB (count, size, size, 3), or float32 in [-1, 1].
+            samples: codes a picture that the reconstruction term is averaged over.
+            seed: of the codes.
+
+        Raises:
+            ValueError: the pictures have another size or type.
+        """
+        x = self._check(images)
+        mean, log_variance = self._encode(x)
+        terms = [self._nll_of_codes(x, code) for code in _draws(mean, log_variance, samples, seed)]
+        kl = 0.5 * (mean**2 + np.exp(log_variance) - 1.0 - log_variance).sum(axis=1)
+        return -np.mean(terms, axis=0) - kl
+
+    def log_likelihood(self, images: np.ndarray, samples: int = 100, seed: int = 0) -> np.ndarray:
+        """Estimate log p(x) of each picture in nats, float64 (count,), from below.
+
+        log of the mean of p(x|z) p(z) / q(z|x) over codes from q (Burda et al. 2016, "Importance
+        Weighted Autoencoders", equation 8): with one code it is a bound, as `elbo`; with more it comes
+        nearer.
+
+        Args:
+            images: as for `elbo`.
+            samples: codes a picture.
+            seed: of the codes.
+        """
+        x = self._check(images)
+        mean, log_variance = self._encode(x)
+        logs = []
+        for code in _draws(mean, log_variance, samples, seed):
+            q = _log_normal(code, mean, log_variance)
+            logs.append(-self._nll_of_codes(x, code) + _log_normal(code, 0.0, 0.0) - q)
+        highest = np.max(logs, axis=0)
+        return highest + np.log(np.mean(np.exp(logs - highest), axis=0))
+
+    def _nll_of_codes(self, x: np.ndarray, code: np.ndarray) -> np.ndarray:
+        pixels = training.forward(self.decoder, code.astype("float32"))
+        return np.asarray(ops.convert_to_numpy(self.nll(x, pixels)), "float64")
+
+    # --- drawing ----------------------------------------------------------------------------------
+
+    def call(self, codes: Tensor, training: bool = False) -> Tensor:
+        """Pictures in [-1, 1] from codes: the mean of p(x|z)."""
+        pixels = self.decoder(codes, training=training)
+        # 2 σ(l) - 1 = tanh(l / 2)
+        return pixels if self.likelihood == "gaussian" else ops.tanh(0.5 * pixels)
+
+    def generate(self, count: int, seed: int = 0, batch_size: int = 64) -> np.ndarray:
+        """Pictures of random codes: uint8 RGB (count, size, size, 3). Picture i of a seed is the same.
+
+        Raises:
+            ValueError: count is below 1.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, not {count!r}.")
+        return self.draw(latents.draw(count, self.latent_dim, seed), batch_size)
+
+    def draw(self, codes: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """The pictures of given codes (count, latent_dim), as uint8 RGB."""
+        batches = [
+            training.forward(self, np.asarray(codes[i : i + batch_size], "float32"))
+            for i in range(0, len(codes), batch_size)
+        ]
+        return np.round((np.concatenate(batches) + 1.0) * 127.5).astype("uint8")
+
+    def encode(self, images: np.ndarray, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the code of each picture, float64 (count, latent_dim) each.
+
+        Args:
+            images: uint8 RGB (count, size, size, 3), or float32 in [-1, 1].
+            batch_size: how many at a time.
+
+        Raises:
+            ValueError: the pictures have another size or type.
+        """
+        mean, log_variance = self._encode(self._check(images), batch_size)
+        return mean, np.exp(0.5 * log_variance)
+
+    def reconstruct(self, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """Pictures there and back, by the means of their codes: uint8 RGB of the same shape."""
+        return self.draw(self.encode(images, batch_size)[0], batch_size)
+
+    def _encode(self, x: np.ndarray, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+        found = [
+            training.forward(self.encoder, x[i : i + batch_size])
+            for i in range(0, len(x), batch_size)
+        ]
+        mean, log_variance = (
+            np.concatenate(part).astype("float64") for part in zip(*found, strict=True)
+        )
+        return mean, log_variance
+
+    def _check(self, images: np.ndarray) -> np.ndarray:
+        images = np.asarray(images)
+        size = self.image_size
+        kinds = (np.dtype("uint8"), np.dtype("float32"))
+        if images.dtype not in kinds or images.ndim != 4 or images.shape[1:] != (size, size, 3):
+            raise ValueError(
+                f"This model takes pictures (count, {size}, {size}, 3), uint8 or float32 in [-1, 1], "
+                f"not {images.dtype} {images.shape}."
+            )
+        if not len(images):
+            raise ValueError("There are no pictures.")
+        return images.astype("float32") / 127.5 - 1.0 if images.dtype == np.uint8 else images
+
+    # --- saving -----------------------------------------------------------------------------------
+
+    def get_config(self) -> dict:
+        """The arguments of `__init__`."""
+        return dict(self._settings)
+
+    def get_compile_config(self) -> dict:
+        """The arguments of `compile`."""
+        return dict(self._rules)
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compile as the saved model was; its optimizer's state follows from the file."""
+        self.compile(**config)
+
+
+def _draws(mean: np.ndarray, log_variance: np.ndarray, samples: int, seed: int) -> Any:
+    random = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield mean + np.exp(0.5 * log_variance) * random.standard_normal(mean.shape)
+
+
+def _log_normal(code: np.ndarray, mean: Any, log_variance: Any) -> np.ndarray:
+    """The value log N(z; mean, exp(log_variance)) of rows of codes, summed over their dimensions."""
+    squared = (code - mean) ** 2 / np.exp(log_variance)
+    return -0.5 * (squared + log_variance + LOG_2PI).sum(axis=1)
