@@ -15,6 +15,7 @@ MODULES = {
     "01": "preprocessing",
     "02": "dcgan",
     "03": "loss_theory",
+    "04": "practice",
     "05": "evaluation",
     "07": "cyclegan",
     "08": "cyclegan_losses",
