@@ -239,7 +239,7 @@ def _generator(run: Any) -> Any:
     from anime_keras.runs import Run
 
     exact = Run(run.folder, dataclasses.replace(run.settings, precision="float32")).load_model()
-    exact.settle()
+    exact.generate(1)  # an averaged generator measures its statistics at its first drawing
     return Generator(
         lambda points: keras.ops.convert_to_numpy(exact(keras.ops.convert_to_tensor(points))),
         exact.latent_dim,
