@@ -4,8 +4,8 @@
 
 Trains what notebook 12 trains, by the settings of `anime_keras.failures`, and prints for each failure
 and each seed the detector's number, broken and mended, and whether the limit lies between. What is in
-the record already is not trained again, so the script can be stopped and started. About three minutes
-a seed on one core.
+the record already is not trained again, so the script can be stopped and started. About five minutes
+a seed on one core of a machine that is shared.
 """
 
 import argparse
