@@ -53,11 +53,13 @@ def _read(path: Path, size: int) -> np.ndarray | str:
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """Keep OpenCV from writing to the terminal what `rejected` says more clearly."""
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # The function moved during OpenCV 4.
+    set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+    before = set_level(0)  # silent
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(before)
+        set_level(before)
 
 
 def load(
