@@ -18,8 +18,13 @@ PATHS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
-def cells(notebook, prefix):
-    return [cell for cell in notebook["cells"] if cell["id"].startswith(prefix)]
+def cells(notebook, prefix, kind="code"):
+    """Cells of one kind whose names begin so."""
+    return [
+        cell
+        for cell in notebook["cells"]
+        if cell["id"].startswith(prefix) and cell["cell_type"] == kind
+    ]
 
 
 # --- the committed notebooks ----------------------------------------------------------------------
@@ -81,7 +86,8 @@ def test_a_replaced_set_up_cell_shows_what_the_new_one_prints(capsys):
 )
 def test_what_is_not_in_the_house_style_is_named(cell, source, message):
     notebook = notebooks.read(PATHS[0])
-    cells(notebook, cell)[0]["source"] = [source]
+    kind = "markdown" if cell == "title" else "code"
+    cells(notebook, cell, kind)[0]["source"] = [source]
     with pytest.raises(ValueError, match=message):
         notebooks.normalise(notebook, PATHS[0].name)
 
@@ -138,7 +144,7 @@ def test_a_stub_whose_fences_are_emptied_is_the_committed_one(path):
 def test_pictures_of_the_solution_are_kept_to_reach():
     committed = notebooks.read(next(path for path in PATHS if path.stem.startswith("02")))
     source = assignments.source(committed)
-    kept = {cell["id"]: notebooks.text(cell) for cell in cells(source, "to-reach-")}
+    kept = {cell["id"]: notebooks.text(cell) for cell in cells(source, "to-reach-", "markdown")}
     assert set(kept) == {
         "to-reach-field",
         "to-reach-own",
