@@ -140,6 +140,17 @@ def test_every_exercise_has_a_solution(path):
     assert exercises("exercise") == exercises("solution")
 
 
+def test_some_text_is_checked(path):
+    """nbval compares what these cells print at smoke scale with what is committed."""
+    checked = [
+        c for c in _cells(path, "code") if "nbval-check-output" in c["metadata"].get("tags", [])
+    ]
+    assert len(checked) >= 10
+    for cell in checked:
+        kinds = {(o["output_type"], o.get("name")) for o in cell["outputs"]}
+        assert kinds == {("stream", "stdout")}, cell["id"]
+
+
 def test_runs_on_python_3(path):
     metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
     assert metadata["kernelspec"]["name"] == "python3"
