@@ -481,7 +481,10 @@ class TestTranslate:
             expected = array(network(images.astype("float32") / 127.5 - 1))
             np.testing.assert_allclose(outputs, (expected + 1) * 127.5, atol=0.51)
             assert outputs.dtype == np.uint8 and outputs.shape == images.shape
-            np.testing.assert_array_equal(gan.translate(images, direction, batch_size=2), outputs)
+            # Whatever the batch, but for a last bit that rounds the other way (TensorFlow 2.18).
+            by_two = gan.translate(images, direction, batch_size=2)
+            np.testing.assert_allclose(by_two.astype(int), outputs, atol=1)
+            assert (by_two != outputs).mean() < 0.001
         assert gan.translate(images[:0]).shape == (0, 32, 32, 3)
         assert (gan.translate(images) != gan.translate(images, "y2x")).mean() > 0.5
 
