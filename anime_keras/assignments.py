@@ -195,9 +195,13 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the course.")] = Path("assignments"),
 ) -> None:
     """Write the teacher's and the students' copies of notebooks."""
-    for name in course(notebooks, out):
-        nbgrader(out, "generate_assignment", name, "--force", "--create")
-        print(out / "release" / name / f"{name}.ipynb")
+    try:
+        for name in course(notebooks, out):
+            nbgrader(out, "generate_assignment", name, "--force", "--create")
+            print(out / "release" / name / f"{name}.ipynb")
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
+        print(f"Error: {error}")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

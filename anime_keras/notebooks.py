@@ -162,8 +162,21 @@ def dashed(name: str) -> str:
 
 
 def read(path: Path) -> Notebook:
-    """A notebook from its file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """A notebook from its file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no notebook.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no notebook {path}.")
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise ValueError(f"{path} is no notebook: {error}. Restore it from Git.") from error
+    if not isinstance(notebook, dict) or len(notebook.get("cells", ())) < 2:
+        raise ValueError(f"{path} is no notebook with a title and a set-up cell.")
+    return notebook
 
 
 def dumped(notebook: Notebook) -> str:
@@ -178,12 +191,18 @@ def main(
     """Bring notebooks into the common form, or with --check only name those that are not in it."""
     changed = []
     for path in paths:
-        notebook = read(path)
-        new = normalise(notebook, path.name)
+        try:
+            notebook = read(path)
+            new = normalise(notebook, path.name)
+        except (FileNotFoundError, ValueError) as error:
+            print(f"Error: {error}")
+            sys.exit(1)
         if new != notebook:
             changed.append(path)
             if not check:
-                path.write_text(dumped(new), encoding="utf-8")
+                partial = path.with_name(path.name + ".partial")
+                partial.write_text(dumped(new), encoding="utf-8")
+                partial.replace(path)
     for path in changed:
         print(f"{path}: {'differs from' if check else 'brought into'} the common form")
     sys.exit(1 if check and changed else 0)

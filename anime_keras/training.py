@@ -88,6 +88,25 @@ class Adversarial(keras.Model):
             self.optimizer = _JoinedOptimizers(self.optimizers)
         return optimizer
 
+    def get_config(self) -> dict:
+        """The arguments of `__init__`, which a model of the kit keeps as `_settings`."""
+        return dict(self._settings) if hasattr(self, "_settings") else super().get_config()
+
+    def get_compile_config(self) -> dict:
+        """The arguments of `compile`, kept as `_rules`."""
+        return dict(self._rules) if hasattr(self, "_rules") else super().get_compile_config()
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compile as the saved model was; the optimizers' state follows from the file."""
+        self.compile(**config)
+
+    def update_meters(self, **values: Tensor) -> dict[str, Tensor]:
+        """Feed the epoch's means, a model's `meters`, by name; returns those that are shown."""
+        for meter in self.meters:
+            if meter.name in values:
+                meter.update_state(values[meter.name])
+        return {meter.name: meter.result() for meter in self.metrics}
+
     def save_own_variables(self, store: dict) -> None:
         """Keras leaves random state out of its files; without it a loaded model draws other noise."""
         super().save_own_variables(store)

@@ -6,7 +6,7 @@ the sentence that helps. The notebooks call it by its name, "02.1" for the first
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,6 +90,46 @@ def number(value: Any, what: str) -> float:
     if shape:
         raise Wrong(f"{what} has the shape {shape}, and one number is wanted: take the mean.")
     return float(value)
+
+
+def plan(answer: Any, *keys: str) -> None:
+    """Raise `Wrong` if a plan of an experiment is no dict, or lacks one of its keys."""
+    if not isinstance(answer, dict):
+        raise Wrong(f"A plan is a dict, not {type(answer).__name__}.")
+    if missing := [key for key in keys if key not in answer]:
+        raise Wrong(f"The plan lacks {', '.join(missing)}.")
+
+
+def one_change(answer: dict, knobs: Sequence[str]) -> tuple[str, Sequence]:
+    """The one knob that a plan changes, and its values; raises `Wrong` if it is not just one.
+
+    Args:
+        answer: with "change" and "keep", each knob -> what it is set to.
+        knobs: all that can be turned.
+    """
+    change, keep = answer["change"], answer["keep"]
+    for name in [*change, *keep]:
+        if name not in knobs:
+            raise Wrong(f"There is no knob {name!r}; choose from {', '.join(knobs)}.")
+    if not change:
+        raise Wrong("Nothing changes yet: name one knob in `change`, with the values to try.")
+    if len(change) > 1:
+        raise Wrong(
+            f"{' and '.join(change)} change together: whichever it was, you could not tell. Change one."
+        )
+    ((name, values),) = change.items()
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(set(values)) < 2:
+        raise Wrong(f"{name} needs a list of two different values or more, to compare.")
+    if name in keep:
+        raise Wrong(f"{name} is both changed and kept.")
+    return name, values
+
+
+def expectation(answer: dict) -> None:
+    """Raise `Wrong` if a plan's "prediction" is no sentence."""
+    prediction = answer["prediction"]
+    if not isinstance(prediction, str) or len(prediction.split()) < 5:
+        raise Wrong("Say in a sentence what you expect, and why: a surprise needs an expectation.")
 
 
 def close(value: float, wanted: float, tolerance: float = 1e-4) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from anime_keras import exercises
 from anime_keras.exercises import Wrong, close, exercise, function, number
 
 
@@ -320,11 +321,7 @@ DEFAULTS = {
     "out of both runs, and let cycle be 10 in the one and 0 in the other.",
 )
 def _experiment(plan: dict) -> str:
-    if not isinstance(plan, dict):
-        raise Wrong(f"A plan is a dict, not {type(plan).__name__}.")
-    missing = [key for key in ("with", "without", "seeds", "prediction") if key not in plan]
-    if missing:
-        raise Wrong(f"The plan lacks {', '.join(missing)}.")
+    exercises.plan(plan, "with", "without", "seeds", "prediction")
     rules = []
     for name in ("with", "without"):
         unknown = [knob for knob in plan[name] if knob not in DEFAULTS]
@@ -351,7 +348,5 @@ def _experiment(plan: dict) -> str:
         raise Wrong(f"{changed[0]} changes as well: whichever it was, you could not tell.")
     if len(set(plan["seeds"])) < 2:
         raise Wrong("One seed shows one run, and its luck. Take two or more.")
-    prediction = plan["prediction"]
-    if not isinstance(prediction, str) or len(prediction.split()) < 5:
-        raise Wrong("Say in a sentence what you expect, and why: a surprise needs an expectation.")
+    exercises.expectation(plan)
     return f"{2 * len(set(plan['seeds']))} runs that differ in the cycle loss and in luck alone."

@@ -1,12 +1,12 @@
 """The exercises of notebook 02, DCGAN: its loss, its size, its sight, a step, an experiment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import keras
 import numpy as np
 from keras import ops
 
-from anime_keras import losses, models
+from anime_keras import exercises, losses, models
 from anime_keras.exercises import Wrong, close, exercise, function, number
 
 
@@ -208,32 +208,12 @@ KNOBS = ("learning_rate", "beta_1", "batch_size", "width", "loss", "label_smooth
     "more, because a single run may just have been lucky. And say what you expect before you look.",
 )
 def _experiment(plan: dict) -> str:
-    if not isinstance(plan, dict):
-        raise Wrong(f"A plan is a dict, not {type(plan).__name__}.")
-    missing = [key for key in ("change", "keep", "seeds", "prediction") if key not in plan]
-    if missing:
-        raise Wrong(f"The plan lacks {', '.join(missing)}.")
-    change, keep = plan["change"], plan["keep"]
-    for name in [*change, *keep]:
-        if name not in KNOBS:
-            raise Wrong(f"There is no knob {name!r}; choose from {', '.join(KNOBS)}.")
-    if not change:
-        raise Wrong("Nothing changes yet: name one knob in `change`, with the values to try.")
-    if len(change) > 1:
-        raise Wrong(
-            f"{' and '.join(change)} change together: whichever it was, you could not tell. Change one."
-        )
-    (name, values), *_ = change.items()
-    if isinstance(values, str) or not isinstance(values, Sequence) or len(set(values)) < 2:
-        raise Wrong(f"{name} needs a list of two different values or more, to compare.")
-    if name in keep:
-        raise Wrong(f"{name} is both changed and kept.")
+    exercises.plan(plan, "change", "keep", "seeds", "prediction")
+    name, values = exercises.one_change(plan, KNOBS)
     if len(set(plan["seeds"])) < 2:
         raise Wrong(
             "One seed shows one run, and its luck. With two you see how far apart two runs are that "
             "differ in nothing else."
         )
-    prediction = plan["prediction"]
-    if not isinstance(prediction, str) or len(prediction.split()) < 5:
-        raise Wrong("Say in a sentence what you expect, and why: a surprise needs an expectation.")
+    exercises.expectation(plan)
     return f"{len(values) * len(set(plan['seeds']))} runs that differ in {name} and in luck alone."

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from anime_keras import exercises
 from anime_keras.exercises import Wrong, close, exercise, function, number
 
 # --- 12.1 -----------------------------------------------------------------------------------------
@@ -310,11 +311,7 @@ REMEDIES = {
     "failure that you want to mend, three seeds or more, and a sentence with what you expect.",
 )
 def _experiment(plan: dict) -> str:
-    if not isinstance(plan, dict):
-        raise Wrong(f"A plan is a dict, not {type(plan).__name__}.")
-    lacking = [k for k in ("change", "keep", "detector", "seeds", "prediction") if k not in plan]
-    if lacking:
-        raise Wrong(f"The plan lacks {', '.join(lacking)}.")
+    exercises.plan(plan, "change", "keep", "detector", "seeds", "prediction")
     change, keep = plan["change"], plan["keep"]
     for name in [*change, *keep]:
         if name not in REMEDIES:
@@ -349,8 +346,6 @@ def _experiment(plan: dict) -> str:
             f"{len(set(plan['seeds']))} seed(s): of two coins that both fall on heads nobody "
             "concludes much. Take three or more."
         )
-    prediction = plan["prediction"]
-    if not isinstance(prediction, str) or len(prediction.split()) < 5:
-        raise Wrong("Say in a sentence what you expect, and why: a surprise needs an expectation.")
+    exercises.expectation(plan)
     runs = len(set(plan["seeds"])) * 2
     return f"{runs} runs that differ in {name} and in luck, judged by a number chosen beforehand."

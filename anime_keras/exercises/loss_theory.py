@@ -1,10 +1,10 @@
 """The exercises of notebook 03, what losses measure: the best verdict, distances, coming to rest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from anime_keras import games
+from anime_keras import exercises, games
 from anime_keras.exercises import Wrong, close, exercise, function, number
 
 # --- 03.1 -----------------------------------------------------------------------------------------
@@ -310,34 +310,17 @@ _REGULARISERS = ("r1", "gradient_penalty", "noise")
     "`keep`, at least 50 steps. Two starts or more. And a sentence that says what you expect, and why.",
 )
 def _experiment(plan: dict) -> str:
-    if not isinstance(plan, dict):
-        raise Wrong(f"A plan is a dict, not {type(plan).__name__}.")
-    missing = [key for key in ("change", "keep", "starts", "prediction") if key not in plan]
-    if missing:
-        raise Wrong(f"The plan lacks {', '.join(missing)}.")
-    change, keep = plan["change"], plan["keep"]
-    for name in [*change, *keep]:
-        if name not in KNOBS:
-            raise Wrong(f"There is no knob {name!r}; choose from {', '.join(KNOBS)}.")
-    if not change:
-        raise Wrong("Nothing changes yet: name one knob in `change`, with the values to try.")
-    if len(change) > 1:
-        raise Wrong(
-            f"{' and '.join(change)} change together: whichever it was, you could not tell. Change one."
-        )
-    ((name, values),) = change.items()
-    if isinstance(values, str) or not isinstance(values, Sequence) or len(set(values)) < 2:
-        raise Wrong(f"{name} needs a list of two different values or more, to compare.")
+    exercises.plan(plan, "change", "keep", "starts", "prediction")
+    name, values = exercises.one_change(plan, KNOBS)
+    keep = plan["keep"]
     if name in _REGULARISERS and 0 not in values:
         raise Wrong(f"What would happen without it? Put 0 among the values of {name}: the control.")
-    if name in keep:
-        raise Wrong(f"{name} is both changed and kept.")
     for needed in ("rate", "steps"):
         if needed != name and needed not in keep:
             raise Wrong(f"Say in `keep` which {needed} all runs have.")
     if min(values if name == "steps" else [keep["steps"]]) < 50:
         raise Wrong("In fewer than 50 steps nothing has gone round once: give it time to show.")
-    _try_rules(change, keep)
+    _try_rules(plan["change"], keep)
     starts = plan["starts"]
     if any(np.shape(start) != (2,) for start in starts):
         raise Wrong("A start is a pair, (theta, psi).")
@@ -349,9 +332,7 @@ def _experiment(plan: dict) -> str:
         raise Wrong(
             "One start shows one path. With a second one you see whether it was the start or the knob."
         )
-    prediction = plan["prediction"]
-    if not isinstance(prediction, str) or len(prediction.split()) < 5:
-        raise Wrong("Say in a sentence what you expect, and why: a surprise needs an expectation.")
+    exercises.expectation(plan)
     return f"{len(values) * len(starts)} runs that differ in {name} and in the start alone."
 
 

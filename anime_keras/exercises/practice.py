@@ -1,9 +1,10 @@
 """The exercises of notebook 04, training that survives: speed, memory, schedules, sessions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
+from anime_keras import exercises
 from anime_keras.exercises import Wrong, close, exercise, function, number
 
 
@@ -306,26 +307,10 @@ KNOBS = ("batch_size", "precision", "jit_compile", "r1", "label_smoothing", "aug
     "more are left out. Three repeats or more, in turns. And a sentence with your prediction.",
 )
 def _measurement(plan: dict) -> str:
-    if not isinstance(plan, dict):
-        raise Wrong(f"A plan is a dict, not {type(plan).__name__}.")
-    needed = ("change", "keep", "steps", "leave_out", "repeats", "in_turns", "prediction")
-    if missing := [key for key in needed if key not in plan]:
-        raise Wrong(f"The plan lacks {', '.join(missing)}.")
-    change, keep = plan["change"], plan["keep"]
-    for name in [*change, *keep]:
-        if name not in KNOBS:
-            raise Wrong(f"There is no knob {name!r}; choose from {', '.join(KNOBS)}.")
-    if not change:
-        raise Wrong("Nothing changes yet: name one knob in `change`, with the values to try.")
-    if len(change) > 1:
-        raise Wrong(
-            f"{' and '.join(change)} change together: whichever it was, you could not tell. Change one."
-        )
-    ((name, values),) = change.items()
-    if isinstance(values, str) or not isinstance(values, Sequence) or len(set(values)) < 2:
-        raise Wrong(f"{name} needs a list of two different values or more, to compare.")
-    if name in keep:
-        raise Wrong(f"{name} is both changed and kept.")
+    exercises.plan(
+        plan, "change", "keep", "steps", "leave_out", "repeats", "in_turns", "prediction"
+    )
+    _, values = exercises.one_change(plan, KNOBS)
     if plan["leave_out"] < 3:
         raise Wrong("The first step compiles, and the next ones warm up: leave out 3 or more.")
     if plan["steps"] - plan["leave_out"] < 5:
@@ -340,7 +325,5 @@ def _measurement(plan: dict) -> str:
             "All of the first setting, then all of the second: if the machine gets busy in between, "
             "the second looks slow. Take turns."
         )
-    prediction = plan["prediction"]
-    if not isinstance(prediction, str) or len(prediction.split()) < 5:
-        raise Wrong("Say in a sentence what you expect, and why: a surprise needs an expectation.")
+    exercises.expectation(plan)
     return f"{len(values)} settings, {plan['repeats']} times each, in turns."

@@ -495,13 +495,6 @@ class CycleGAN(training.Adversarial):
             training.update_average(self.average_G, self.G, decay)
             training.update_average(self.average_F, self.F, decay)
 
-    def update_meters(self, **values: Tensor) -> dict[str, Tensor]:
-        """Feed the epoch's means; returns all of them."""
-        for meter in self.meters:
-            if meter.name in values:
-                meter.update_state(values[meter.name])
-        return {meter.name: meter.result() for meter in self.metrics}
-
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The means that `fit` resets each epoch.
@@ -591,20 +584,6 @@ class CycleGAN(training.Adversarial):
             batch = images[start : start + batch_size].astype("float32") / 127.5 - 1.0
             outputs.append(training.forward(network, batch))
         return np.concatenate(outputs)
-
-    # --- saving -----------------------------------------------------------------------------------
-
-    def get_config(self) -> dict:
-        """The arguments of `__init__`."""
-        return dict(self._settings)
-
-    def get_compile_config(self) -> dict:
-        """The arguments of `compile`."""
-        return dict(self._rules)
-
-    def compile_from_config(self, config: dict) -> None:
-        """Compile as the saved model was; its optimizers' state follows from the file."""
-        self.compile(**config)
 
 
 def _total(parts: dict[str, Tensor]) -> Tensor:

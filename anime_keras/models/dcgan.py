@@ -359,13 +359,6 @@ class DCGAN(training.Adversarial):
             decay = ops.minimum(self.ema, (1.0 + step) / (10.0 + step)) ** (1 / self.accumulate)
             training.update_average(self.average, self.generator, decay)
 
-    def update_meters(self, **values: Tensor) -> dict[str, Tensor]:
-        """Feed the epoch's means; returns all of them."""
-        for meter in self.meters:
-            if meter.name in values:
-                meter.update_state(values[meter.name])
-        return {meter.name: meter.result() for meter in self.meters}
-
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The means that `fit` resets each epoch: losses, and how real D finds either kind."""
@@ -409,17 +402,3 @@ class DCGAN(training.Adversarial):
             for i in range(0, len(points), batch_size)
         ]
         return np.round((np.concatenate(batches) + 1.0) * 127.5).astype("uint8")
-
-    # --- saving -----------------------------------------------------------------------------------
-
-    def get_config(self) -> dict:
-        """The arguments of `__init__`."""
-        return dict(self._settings)
-
-    def get_compile_config(self) -> dict:
-        """The arguments of `compile`."""
-        return dict(self._rules)
-
-    def compile_from_config(self, config: dict) -> None:
-        """Compile as the saved model was; its optimizers' state follows from the file."""
-        self.compile(**config)

@@ -278,13 +278,6 @@ class VAE(training.Adversarial):
             return gaussian_nll(images, pixels, self.variance)
         return bernoulli_nll(images, pixels)
 
-    def update_meters(self, **values: Tensor) -> dict[str, Tensor]:
-        """Feed the epoch's means; returns all of them."""
-        for meter in self.meters:
-            if meter.name in values:
-                meter.update_state(values[meter.name])
-        return {meter.name: meter.result() for meter in self.metrics}
-
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The means that `fit` resets each epoch, in nats a picture; and sigma, where there is one."""
@@ -399,20 +392,6 @@ class VAE(training.Adversarial):
         if not len(images):
             raise ValueError("There are no pictures.")
         return images.astype("float32") / 127.5 - 1.0 if images.dtype == np.uint8 else images
-
-    # --- saving -----------------------------------------------------------------------------------
-
-    def get_config(self) -> dict:
-        """The arguments of `__init__`."""
-        return dict(self._settings)
-
-    def get_compile_config(self) -> dict:
-        """The arguments of `compile`."""
-        return dict(self._rules)
-
-    def compile_from_config(self, config: dict) -> None:
-        """Compile as the saved model was; its optimizer's state follows from the file."""
-        self.compile(**config)
 
 
 def _draws(mean: np.ndarray, log_variance: np.ndarray, samples: int, seed: int) -> Any:
