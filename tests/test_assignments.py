@@ -355,3 +355,21 @@ def test_grade_praises_and_lets_no_warning_cost_a_point(capsys, caplog):
 def test_grade_knows_no_other_exercise():
     with pytest.raises(ValueError, match=r"no exercise '99\.1'"):
         lab.grade("99.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "There is no notebook"),
+        ("{", "is no notebook"),
+        ('{"cells": []}', "no notebook with"),
+    ],
+)
+def test_what_is_no_notebook_is_named(tmp_path, content, message):
+    path = tmp_path / "broken.ipynb"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises((FileNotFoundError, ValueError), match=message) as raised:
+        notebooks.read(path)
+    assert str(path) in str(raised.value)
+    assert content is None or path.read_text() == content
