@@ -1,7 +1,13 @@
-"""`train dcgan`, `train cyclegan`, `train vae`: a model, its options, a run in a folder."""
+"""`train dcgan`, `train cyclegan`, `train vae` …: a model, its options, a run in a folder.
 
+What every training can be told stands once, in `_every`; each model adds a function that takes its own
+options and returns the arguments of its `__init__` and of its `compile`.
+"""
+
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -9,24 +15,107 @@ from anime_keras.cli.shared import Seed, attempt, console, fail, given, pictures
 
 app = typer.Typer(help="Train a model into a run folder.", no_args_is_help=True)
 
+Own = tuple[dict[str, Any], dict[str, Any]]  # arguments of a model's __init__, and of its compile
 
-@app.command("dcgan")
-def train_dcgan(
+
+# --- what every training can be told --------------------------------------------------------------
+
+
+def _every(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     data: Annotated[
         str, typer.Option(help="'rendered', or a folder of pictures, prepared or not.")
     ] = "rendered",
+    x: Annotated[
+        str, typer.Option(help="'portraits', 'anime' (both drawn), or a folder, prepared or not.")
+    ] = "portraits",
+    y: Annotated[str, typer.Option(help="The same of what they become.")] = "anime",
     count: Annotated[
         int | None,
-        typer.Option(help="How many faces to draw (10,000), or pictures to use at most."),
+        typer.Option(help="How many faces to draw (10,000), or pictures of a folder at most."),
     ] = None,
-    size: Annotated[int, typer.Option(help="32, 64, 128 or 256 pixels.")] = 64,
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 64,
     epochs: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Pictures (of each kind) a step.")] = 64,
     accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
+    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
+    score_every: Annotated[
+        int, typer.Option(min=0, help="Measure FID and KID every so many epochs; 0 never.")
+    ] = 0,
+    seed: Seed = 0,
+) -> None:
+    """Stands for its signature alone."""
+
+
+def trains(model: str, translates: bool = False, **defaults: Any) -> Callable:
+    """Make `train MODEL` of a function that takes a model's own options.
+
+    Args:
+        model: its name in `runs.MODELS`.
+        translates: it takes pictures of --x and --y, not of --data.
+        **defaults: of shared options, where this model's differ.
+    """
+    absent = ("data",) if translates else ("x", "y")
+    shared = [
+        parameter.replace(default=defaults.get(name, parameter.default))
+        for name, parameter in inspect.signature(_every).parameters.items()
+        if name not in absent
+    ]
+
+    def register(own: Callable[..., Own]) -> Callable[..., Own]:
+        mine = inspect.signature(own).parameters
+        for parameter in mine.values():
+            get_args(parameter.annotation)[1].rich_help_panel = "Of this model"
+
+        def command(context: typer.Context, **options: Any) -> None:
+            chosen = {name: options.pop(name) for name in mine}
+            _train(context, model, own(**chosen), **options)
+
+        command.__doc__ = own.__doc__
+        command.__signature__ = inspect.Signature(
+            [p.replace(kind=p.KEYWORD_ONLY) for p in (*shared, *mine.values())]
+        )
+        app.command(model)(command)
+        return own
+
+    return register
+
+
+def _train(
+    context: typer.Context,
+    model: str,
+    own: Own,
+    out: Path,
+    resume: bool,
+    accumulate: int,
+    data: str | None = None,
+    x: str | None = None,
+    **settings: Any,
+) -> None:
+    """Begin the run that the options describe, or go on with it, and train."""
+    from anime_keras.runs import Run, Settings
+
+    if resume:
+        run = _resumed(context, out, settings["epochs"], settings["minutes"])
+    else:
+        network, rules = own
+        rules["accumulate"] = accumulate
+        chosen = Settings(model=model, data=data or x, network=network, rules=rules, **settings)
+        run = attempt(Run.create, out, chosen)
+    train_run(run, pictures(run.settings))
+
+
+# --- the models -----------------------------------------------------------------------------------
+
+
+@trains("dcgan")
+def dcgan(
     latent_dim: Annotated[int, typer.Option(help="Numbers that a picture is made from.")] = 100,
     width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
     loss: Annotated[
@@ -58,15 +147,7 @@ def train_dcgan(
         str, typer.Option(help="What D sees is changed by: color,translation,cutout.")
     ] = "",
     ema: Annotated[float, typer.Option(help="Decay of the averaged generator; 0 for none.")] = 0.99,
-    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
-    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
-    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
-    score_every: Annotated[
-        int, typer.Option(min=0, help="Measure FID and KID every so many epochs; 0 never.")
-    ] = 0,
-    seed: Seed = 0,
-) -> None:
+) -> Own:
     """Train a DCGAN: pictures from noise.
 
     Examples:
@@ -76,70 +157,33 @@ def train_dcgan(
 
     `python -m anime_keras train dcgan --resume --out runs/mine`
     """
-    from anime_keras.runs import Run, Settings
-
-    if resume:
-        run = _resumed(context, out, epochs, minutes)
-    else:
-        needs_own = loss == "wasserstein" or bool(gradient_penalty)
-        settings = Settings(
-            data=data,
-            count=count,
-            size=size,
-            epochs=epochs,
-            minutes=minutes,
-            batch_size=batch_size,
-            seed=seed,
-            flip=flip,
-            precision=precision,
-            deterministic=deterministic,
-            checkpoint_minutes=checkpoint_minutes,
-            score_every=score_every,
-            network={
-                "latent_dim": latent_dim,
-                "width": width,
-                # A gradient penalty looks at each picture by itself, and BatchNorm does not.
-                "normalization": normalization or ("layer" if needs_own else "batch"),
-                "spectral_norm": spectral_norm,
-                "augmentation": [name for name in augmentation.split(",") if name],
-                "ema": ema,
-            },
-            rules={
-                "loss": loss,
-                "learning_rate": learning_rate,
-                "discriminator_learning_rate": discriminator_learning_rate,
-                "beta_1": beta_1,
-                "label_smoothing": label_smoothing,
-                "gradient_penalty": gradient_penalty,
-                "r1": r1,
-                "feature_matching": feature_matching,
-                "content": content,
-                "decay": decay,
-                "accumulate": accumulate,
-            },
-        )
-        run = attempt(Run.create, out, settings)
-    train_run(run, pictures(run.settings))
+    # A gradient penalty looks at each picture by itself, and BatchNorm does not.
+    needs_own = loss == "wasserstein" or bool(gradient_penalty)
+    network = {
+        "latent_dim": latent_dim,
+        "width": width,
+        "normalization": normalization or ("layer" if needs_own else "batch"),
+        "spectral_norm": spectral_norm,
+        "augmentation": [name for name in augmentation.split(",") if name],
+        "ema": ema,
+    }
+    rules = {
+        "loss": loss,
+        "learning_rate": learning_rate,
+        "discriminator_learning_rate": discriminator_learning_rate,
+        "beta_1": beta_1,
+        "label_smoothing": label_smoothing,
+        "gradient_penalty": gradient_penalty,
+        "r1": r1,
+        "feature_matching": feature_matching,
+        "content": content,
+        "decay": decay,
+    }
+    return network, rules
 
 
-@app.command("cyclegan")
-def train_cyclegan(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    x: Annotated[
-        str, typer.Option(help="'portraits', 'anime' (both drawn), or a folder, prepared or not.")
-    ] = "portraits",
-    y: Annotated[str, typer.Option(help="The same of what they become.")] = "anime",
-    count: Annotated[
-        int | None,
-        typer.Option(help="How many of each to draw (10,000), or to use of a folder at most."),
-    ] = None,
-    size: Annotated[int, typer.Option(help="A multiple of 4, such as 64, 128 or 256.")] = 128,
-    epochs: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    batch_size: Annotated[int, typer.Option(help="Pictures of each kind a step.")] = 1,
-    accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+@trains("cyclegan", translates=True, size=128, batch_size=1)
+def cyclegan(
     width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
     blocks: Annotated[
         int | None, typer.Option(help="Residual blocks; 9 from 256 px on, 6 below by default.")
@@ -163,15 +207,7 @@ def train_cyclegan(
     ema: Annotated[
         float, typer.Option(help="Decay of averaged generators; 0 for none, as in the paper.")
     ] = 0.0,
-    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
-    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
-    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
-    score_every: Annotated[
-        int, typer.Option(min=0, help="Measure FID and KID of G(x) every so many epochs; 0 never.")
-    ] = 0,
-    seed: Seed = 0,
-) -> None:
+) -> Own:
     """Train a CycleGAN: pictures of X become pictures of Y and come back, without pairs.
 
     Examples:
@@ -181,59 +217,26 @@ def train_cyclegan(
 
     `python -m anime_keras train cyclegan --resume --out runs/mine`
     """
-    from anime_keras.runs import Run, Settings
-
-    if resume:
-        run = _resumed(context, out, epochs, minutes)
-    else:
-        settings = Settings(
-            model="cyclegan",
-            data=x,
-            y=y,
-            count=count,
-            size=size,
-            epochs=epochs,
-            minutes=minutes,
-            batch_size=batch_size,
-            seed=seed,
-            flip=flip,
-            precision=precision,
-            deterministic=deterministic,
-            checkpoint_minutes=checkpoint_minutes,
-            score_every=score_every,
-            network={"width": width, "residual_blocks": blocks, "history": history, "ema": ema},
-            rules={
-                "loss": loss,
-                "cycle": cycle,
-                "identity": identity,
-                "cycle_noise": cycle_noise,
-                "learning_rate": learning_rate,
-                "beta_1": beta_1,
-                "decay": decay,
-                "accumulate": accumulate,
-            },
-        )
-        run = attempt(Run.create, out, settings)
-    train_run(run, pictures(run.settings))
+    network = {
+        "width": width,
+        "residual_blocks": blocks,
+        "history": history,
+        "ema": ema,
+    }
+    rules = {
+        "loss": loss,
+        "cycle": cycle,
+        "identity": identity,
+        "cycle_noise": cycle_noise,
+        "learning_rate": learning_rate,
+        "beta_1": beta_1,
+        "decay": decay,
+    }
+    return network, rules
 
 
-@app.command("vae")
-def train_vae(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    data: Annotated[
-        str, typer.Option(help="'rendered', or a folder of pictures, prepared or not.")
-    ] = "rendered",
-    count: Annotated[
-        int | None,
-        typer.Option(help="How many faces to draw (10,000), or pictures to use at most."),
-    ] = None,
-    size: Annotated[int, typer.Option(help="32, 64, 128 or 256 pixels.")] = 64,
-    epochs: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so much training time.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 64,
-    accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+@trains("vae")
+def vae(
     latent_dim: Annotated[int, typer.Option(help="Numbers that a code has.")] = 64,
     width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
     likelihood: Annotated[
@@ -251,15 +254,7 @@ def train_vae(
     decay: Annotated[
         str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
     ] = "constant",
-    flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
-    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
-    checkpoint_minutes: Annotated[float, typer.Option(help="At most so long between two.")] = 5.0,
-    score_every: Annotated[
-        int, typer.Option(min=0, help="Measure FID and KID every so many epochs; 0 never.")
-    ] = 0,
-    seed: Seed = 0,
-) -> None:
+) -> Own:
     """Train a VAE: pictures from codes, and codes from pictures.
 
     Examples:
@@ -269,41 +264,22 @@ def train_vae(
 
     `python -m anime_keras train vae --resume --out runs/mine`
     """
-    from anime_keras.runs import Run, Settings
+    network = {
+        "latent_dim": latent_dim,
+        "width": width,
+        "likelihood": likelihood,
+        "sigma": sigma,
+    }
+    rules = {
+        "beta": beta,
+        "free_bits": free_bits,
+        "learning_rate": learning_rate,
+        "decay": decay,
+    }
+    return network, rules
 
-    if resume:
-        run = _resumed(context, out, epochs, minutes)
-    else:
-        settings = Settings(
-            model="vae",
-            data=data,
-            count=count,
-            size=size,
-            epochs=epochs,
-            minutes=minutes,
-            batch_size=batch_size,
-            seed=seed,
-            flip=flip,
-            precision=precision,
-            deterministic=deterministic,
-            checkpoint_minutes=checkpoint_minutes,
-            score_every=score_every,
-            network={
-                "latent_dim": latent_dim,
-                "width": width,
-                "likelihood": likelihood,
-                "sigma": sigma,
-            },
-            rules={
-                "beta": beta,
-                "free_bits": free_bits,
-                "learning_rate": learning_rate,
-                "decay": decay,
-                "accumulate": accumulate,
-            },
-        )
-        run = attempt(Run.create, out, settings)
-    train_run(run, pictures(run.settings))
+
+# --- running one ----------------------------------------------------------------------------------
 
 
 def train_run(run: Any, images: Any) -> bool:

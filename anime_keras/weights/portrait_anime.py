@@ -10,10 +10,7 @@ Last the averaged generators are written in float16, with their card. Nothing bu
 is looked at.
 """
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,23 +54,14 @@ def load() -> Any:
     """
     from anime_keras import models
 
-    with np.load(weights.path(FILE), allow_pickle=False) as file:
-        arrays = dict(file)
     model = models.CycleGAN(image_size=SIZE, history=0, **NETWORK)
-    for name, network in (("G", model.G), ("F", model.F)):
-        values = [arrays[f"{name}/{i}"].astype("float32") for i in range(len(network.weights))]
-        network.set_weights(values)
+    weights.restore(FILE, {"G": model.G, "F": model.F})
     return model
 
 
 def save(model: Any, path: Path) -> None:
     """Write the averaged generators of a trained model as arrays of float16."""
-    arrays = {
-        f"{name}/{index}": value.astype("float16")
-        for name, direction in (("G", "x2y"), ("F", "y2x"))
-        for index, value in enumerate(model.generator(direction).get_weights())
-    }
-    np.savez_compressed(path, **arrays)
+    weights.save({"G": model.generator("x2y"), "F": model.generator("y2x")}, path)
 
 
 def give_back(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
@@ -144,40 +132,16 @@ def main(
     into: Annotated[Path, typer.Option(help="Folder for weights and card.")] = weights.FOLDER,
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
-    import keras
-
-    from anime_keras.callbacks import read_history
-
     run = train(out, epochs, minutes)
-    model = run.load_model()
-    save(model, into / FILE)
-    history = read_history(out / "history.csv")
-    card = {
-        "trained_on": f"drawings of this kit: {COUNT} portraits of seed {SEED}, {COUNT} anime faces "
-        f"of seed {SEED + 1}",
-        "commit": _commit(),
-        "steps": int(model.generator_optimizer.iterations),
-        "batch": BATCH,
-        "minutes": round(history["seconds"][-1] / 60, 1),
-        "seed": SEED,
-        "network": {"image_size": SIZE, **NETWORK, "ema": EMA},
-        "first": FIRST,
-        "rules": RULES,
-        "versions": {"keras": keras.__version__, "backend": keras.backend.backend()},
-        "python": sys.version.split()[0],
-        "sha256": weights.checksum(into / FILE),
-        "log": [
-            dict(zip(history, row, strict=True)) for row in zip(*history.values(), strict=True)
-        ],
-    }
-    (into / f"{NAME}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-
-
-def _commit() -> str:
-    """The commit that trained, if this is a checkout."""
-    command = ["git", "-C", str(weights.FOLDER), "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    save(run.load_model(), into / FILE)
+    weights.write_card(
+        NAME,
+        into,
+        run,
+        trained_on=f"drawings of this kit: {COUNT} portraits of seed {SEED}, {COUNT} anime faces of "
+        f"seed {SEED + 1}",
+        first=FIRST,
+    )
 
 
 if __name__ == "__main__":
