@@ -14,6 +14,7 @@ are written with `softplus`, because log(sigmoid(x)) = -softplus(-x) never overf
     zhu         Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent
                 Adversarial Networks", sections 3 and 4
     jolicoeur   Jolicoeur-Martineau 2019, "The relativistic discriminator", section 4
+    odena       Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", eq. 3
 """
 
 from collections.abc import Callable
@@ -185,6 +186,20 @@ def content(target_images: Tensor, images: Tensor) -> Tensor:
     """
     target, images = _float32(target_images, images)
     return ops.mean(ops.square(target - images))
+
+
+def classification(scores: Tensor, target: Tensor) -> Tensor:
+    """-log softmax of the right word, the mean over all pictures whose word is known (odena, eq. 3).
+
+    Args:
+        scores: (batch, words), before the softmax.
+        target: (batch, words), 1 at the right word; all 0 where it is not known, which counts for
+            nothing: neither in the sum nor in the number that it is divided by.
+    """
+    scores, target = _float32(scores, target)
+    known = ops.sum(target, axis=1)
+    surprise = known * ops.logsumexp(scores, axis=1) - ops.sum(target * scores, axis=1)
+    return ops.sum(surprise) / ops.maximum(ops.sum(known), 1.0)
 
 
 # --- for pictures that are translated -------------------------------------------------------------

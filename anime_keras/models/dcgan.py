@@ -280,8 +280,7 @@ class DCGAN(training.Adversarial):
             )
 
         self.discriminator_optimizer = self.add_optimizer(
-            adam(discriminator_learning_rate or learning_rate),
-            self.discriminator.trainable_variables,
+            adam(discriminator_learning_rate or learning_rate), self.discriminator_variables
         )
         self.generator_optimizer = self.add_optimizer(
             adam(learning_rate), self.generator.trainable_variables
@@ -345,6 +344,11 @@ class DCGAN(training.Adversarial):
             loss += self.content * losses.content(real, fake)
         return loss
 
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """What the discriminator may change."""
+        return self.discriminator.trainable_variables
+
     def _judge(self, images: Tensor) -> Tensor:
         return self.discriminator(images, training=True)
 
@@ -378,7 +382,11 @@ class DCGAN(training.Adversarial):
         """
         if count < 1:
             raise ValueError(f"count must be at least 1, not {count!r}.")
-        return self.draw(latents.draw(count, self.latent_dim, seed), batch_size)
+        return self.draw(self.points(count, seed), batch_size)
+
+    def points(self, count: int, seed: int = 0) -> np.ndarray:
+        """What the first pictures of a seed are drawn from: their latents (count, latent_dim)."""
+        return latents.draw(count, self.latent_dim, seed)
 
     def settle(self) -> None:
         """Measure BatchNorm's statistics for the averaged generator.
@@ -391,7 +399,7 @@ class DCGAN(training.Adversarial):
         if self.average is not None and self._settled_at != step:
             # 512 at up to 64 px, and as many pixels at larger sizes, so that memory suffices.
             count = min(512, 512 * 64**2 // self.image_size**2)
-            self.average(ops.convert_to_tensor(latents.draw(count, self.latent_dim)), training=True)
+            self.average(ops.convert_to_tensor(self.points(count)), training=True)
             self._settled_at = step
 
     def draw(self, points: np.ndarray, batch_size: int = 64) -> np.ndarray:
