@@ -77,15 +77,7 @@ class Downsample(keras.layers.Layer):
         """The kernel to convolve with, in the dtype to compute in."""
         kernel = self.kernel
         if self.spectral_norm:
-            kernel = ops.cast(kernel, "float32")
-            matrix = ops.reshape(kernel, (-1, self.filters))
-            v = _unit(ops.matmul(ops.cast(self.singular_vector, "float32"), ops.transpose(matrix)))
-            u = _unit(ops.matmul(v, matrix))
-            # The vectors are constants to the gradient (Miyato et al., appendix A, equation 12).
-            u, v = ops.stop_gradient(u), ops.stop_gradient(v)
-            if training:
-                self.singular_vector.assign(u)
-            kernel = kernel / ops.sum(ops.matmul(v, matrix) * u)
+            kernel = _spectrally_normalized(kernel, self.singular_vector, training)
         return ops.cast(kernel, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -124,8 +116,51 @@ class Upsample(Downsample):
         return (batch, 2 * height, 2 * width, self.filters)
 
 
+def _spectrally_normalized(kernel: Tensor, singular_vector: Any, training: bool | None) -> Tensor:
+    """A kernel (…, filters) divided by its largest singular value, as a matrix of shape (…, filters).
+
+    In training one round of power iteration improves the estimate of its singular vector.
+    """
+    kernel = ops.cast(kernel, "float32")
+    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+    v = _unit(ops.matmul(ops.cast(singular_vector, "float32"), ops.transpose(matrix)))
+    u = _unit(ops.matmul(v, matrix))
+    # The vectors are constants to the gradient (Miyato et al., appendix A, equation 12).
+    u, v = ops.stop_gradient(u), ops.stop_gradient(v)
+    if training:
+        singular_vector.assign(u)
+    return kernel / ops.sum(ops.matmul(v, matrix) * u)
+
+
 def _unit(vector: Tensor) -> Tensor:
     return vector / (ops.sqrt(ops.sum(ops.square(vector))) + 1e-12)
+
+
+@keras.saving.register_keras_serializable("anime_keras")
+class SpectralConv2D(keras.layers.Conv2D):
+    """A convolution whose kernel is divided by its largest singular value (Miyato et al. 2018).
+
+    The kernel counts as a matrix of shape (size * size * inputs, filters). What it gives then differs
+    no more than what it is given, up to how often its windows overlap.
+
+    Args:
+        filters: channels that come out.
+        kernel_size: side of the kernel.
+        **kwargs: of `keras.layers.Conv2D`.
+    """
+
+    def build(self, input_shape: tuple) -> None:
+        """Make the kernel, and the estimate of its singular vector."""
+        super().build(input_shape)
+        self.singular_vector = self.add_weight(
+            shape=(1, self.filters), initializer="random_normal", trainable=False, name="u"
+        )
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """(batch, height, width, channels) to (batch, …, filters)."""
+        kernel = _spectrally_normalized(self.kernel, self.singular_vector, training)
+        outputs = self.convolution_op(inputs, ops.cast(kernel, self.compute_dtype))
+        return ops.add(outputs, self.bias) if self.use_bias else outputs
 
 
 @keras.saving.register_keras_serializable("anime_keras")

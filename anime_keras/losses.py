@@ -15,6 +15,8 @@ are written with `softplus`, because log(sigmoid(x)) = -softplus(-x) never overf
                 Adversarial Networks", sections 3 and 4
     jolicoeur   Jolicoeur-Martineau 2019, "The relativistic discriminator", section 4
     odena       Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", eq. 3
+    gatys       Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks", 2.2
+    chen        Chen et al. 2019, "AnimeGAN: A Novel Lightweight GAN for Photo Animation", section 2.3
 """
 
 from collections.abc import Callable
@@ -234,3 +236,84 @@ def absolute_error(target_images: Tensor, images: Tensor) -> Tensor:
     """Mean absolute pixel difference, the L1 norm of cycle and identity loss (zhu, section 3.2)."""
     target, images = _float32(target_images, images)
     return ops.mean(ops.abs(target - images))
+
+
+# --- for pictures that keep their content and change their style ----------------------------------
+
+# ITU-R BT.601, as TensorFlow's `rgb_to_yuv` has it: a row for each of R, G, B, a column for Y, U, V.
+YUV = (
+    (0.299, -0.14714119, 0.61497538),
+    (0.587, -0.28886916, -0.51496512),
+    (0.114, 0.43601035, -0.10001026),
+)
+
+
+def yuv(images: Tensor) -> Tensor:
+    """Brightness Y in [0, 1], and the colours U in [-0.44, 0.44] and V in [-0.62, 0.62].
+
+    Args:
+        images: (batch, height, width, 3), RGB in [-1, 1].
+    """
+    (images,) = _float32(images)
+    return ops.matmul((images + 1.0) / 2.0, ops.convert_to_tensor(YUV, "float32"))
+
+
+def grey(images: Tensor) -> Tensor:
+    """Pictures (batch, height, width, 3) in [-1, 1] without their colours: Y three times."""
+    return ops.repeat(2.0 * yuv(images)[..., :1] - 1.0, 3, axis=-1)
+
+
+def huber(target: Tensor, values: Tensor) -> Tensor:
+    """Mean of ½ d² for differences d up to 1, and of |d| - ½ beyond.
+
+    Source: Huber 1964, "Robust Estimation of a Location Parameter", with k = 1.
+    """
+    target, values = _float32(target, values)
+    distance = ops.abs(target - values)
+    return ops.mean(
+        ops.where(distance <= 1.0, 0.5 * ops.square(distance), ops.maximum(distance, 0.5) - 0.5)
+    )
+
+
+def color(target_images: Tensor, images: Tensor) -> Tensor:
+    """L1 of Y, and Huber's loss of U and of V (chen, equation 8).
+
+    Both are (batch, height, width, 3), RGB in [-1, 1].
+    """
+    target, values = yuv(target_images), yuv(images)
+    return absolute_error(target[..., 0], values[..., 0]) + sum(
+        huber(target[..., channel], values[..., channel]) for channel in (1, 2)
+    )
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Half the mean squared step to the next row, and half that to the next column.
+
+    Source: Rudin et al. 1992, "Nonlinear total variation based noise removal algorithms", in
+    AnimeGANv2's form: squares in place of lengths, means in place of sums.
+    """
+    (images,) = _float32(images)
+    down = images[:, 1:] - images[:, :-1]
+    right = images[:, :, 1:] - images[:, :, :-1]
+    return 0.5 * (ops.mean(ops.square(down)) + ops.mean(ops.square(right)))
+
+
+def gram(maps: Tensor) -> Tensor:
+    """Which channels are strong at the same places, wherever those are (gatys, equation 3).
+
+    Args:
+        maps: (batch, height, width, channels).
+
+    Returns:
+        (batch, channels, channels): sums over places of products of channels, divided by height,
+        width and channels, as in AnimeGANv2.
+    """
+    (maps,) = _float32(maps)
+    height, width, channels = maps.shape[1:]
+    rows = ops.reshape(maps, (-1, height * width, channels))
+    return ops.matmul(ops.transpose(rows, (0, 2, 1)), rows) / (height * width * channels)
+
+
+def style(target_maps: Tensor, maps: Tensor) -> Tensor:
+    """L1 of two Gram matrices (chen, equation 7, whose target are maps of grey pictures)."""
+    return absolute_error(gram(target_maps), gram(maps))

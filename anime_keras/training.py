@@ -5,6 +5,7 @@ optimizer. `Adversarial` gives a model the words to tell it in:
 
     record(network, inputs)                   one forward pass that several players can use
     minimize(loss_fn, variables, optimizer)   one optimizer step of one player
+    either(first, then, otherwise)            one of two steps, as a count says
     input_gradients(fn, inputs)               d fn(x) / d x, for gradient penalties
 
 Networks, layers and losses use `keras.ops` alone. This is the only file of the kit that knows how a
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 BACKEND = keras.backend.backend()
@@ -186,6 +186,34 @@ class Adversarial(keras.Model):
             optimizer.apply(gradients, variables)
         return keras.tree.map_structure(ops.stop_gradient, loss)
 
+    def either(self, first: Tensor, then: Callable[[], Any], otherwise: Callable[[], Any]) -> None:
+        """Take one of two steps, by a value that is known only while training, such as a count.
+
+        Args:
+            first: a scalar, bool: whether it shall be `then`.
+            then: a step that changes variables of this model; what it returns is not used.
+            otherwise: the other one.
+        """
+        steps = [lambda step=step: (step(), ops.zeros(()))[1] for step in (then, otherwise)]
+        if BACKEND != "jax":
+            ops.cond(first, *steps)
+            return
+        variables = [*self.variables, *self.optimizer.variables, *self.metrics_variables]
+
+        def pure(step: Callable[[], Any]) -> Callable[[list[Tensor]], list[Tensor]]:
+            def changed(values: list[Tensor]) -> list[Tensor]:
+                mapping = list(zip(variables, values, strict=True))
+                with StatelessScope(state_mapping=mapping) as scope:
+                    step()
+                return [scope.get_current_value(variable) for variable in variables]
+
+            return changed
+
+        outer = get_stateless_scope()
+        values = jax.lax.cond(first, *map(pure, steps), [v.value for v in variables])
+        for variable, value in zip(variables, values, strict=True):
+            outer.add_update((variable, value))
+
     def input_gradients(self, fn: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """Gradients of sum(fn(inputs)) with respect to the inputs, themselves differentiable.
 
@@ -198,7 +226,8 @@ class Adversarial(keras.Model):
                 outputs = fn(inputs)
             return tape.gradient(outputs, inputs)
         if BACKEND == "torch":
-            inputs = inputs.detach().requires_grad_(True)
+            if not inputs.requires_grad:
+                inputs = inputs.detach().requires_grad_(True)
             return torch.autograd.grad(fn(inputs).sum(), inputs, create_graph=True)[0]
         outputs, backward = self._vjp(fn, [], inputs)
         return backward(ops.ones_like(outputs))
@@ -352,14 +381,15 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def forward(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What a network makes of a batch, for use: no training, no gradient.
+def forward(network: keras.Model, inputs: Any) -> Any:
+    """What a network makes of a batch (an array, or a list of several), for use: no gradient.
 
     JAX compiles each operation that is called by itself, so there the network is compiled as one.
     """
     if BACKEND == "jax":
-        return network.predict_on_batch(images)
-    return ops.convert_to_numpy(network(ops.convert_to_tensor(images), training=False))
+        return network.predict_on_batch(inputs)
+    outputs = network(keras.tree.map_structure(ops.convert_to_tensor, inputs), training=False)
+    return keras.tree.map_structure(ops.convert_to_numpy, outputs)
 
 
 def settle(model: keras.Model) -> None:
