@@ -29,8 +29,22 @@ from anime_keras import callbacks, checkpoints, latents, models, plots, report, 
 from anime_keras.data.pipelines import tensorflow_is_there
 from anime_keras.data.records import Pictures
 
-MODELS = {"dcgan": models.DCGAN, "cyclegan": models.CycleGAN, "vae": models.VAE}
-TASKS = {"dcgan": tasks.Generation, "cyclegan": tasks.Translation, "vae": tasks.Coding}
+MODELS = {
+    "dcgan": models.DCGAN,
+    "conditional": models.ConditionalDCGAN,
+    "stylegan2": models.StyleGAN2,
+    "vae": models.VAE,
+    "cyclegan": models.CycleGAN,
+    "animegan": models.AnimeGAN,
+}
+TASKS = {
+    "dcgan": tasks.Generation,
+    "conditional": tasks.Conditional,
+    "stylegan2": tasks.Generation,
+    "vae": tasks.Coding,
+    "cyclegan": tasks.Translation,
+    "animegan": tasks.Drawing,
+}
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 GIF_FRAMES = 60
 
@@ -98,7 +112,12 @@ class Settings:
     @property
     def translates(self) -> bool:
         """Whether the model turns pictures into others, rather than making them from noise."""
-        return TASKS[self.model] is tasks.Translation
+        return issubclass(TASKS[self.model], tasks.Translation)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the model learns from labels, too."""
+        return TASKS[self.model] is tasks.Conditional
 
 
 class Run:
@@ -185,7 +204,7 @@ class Run:
         if rules.get("decay", "constant") != "constant":
             # The optimizer counts its own steps, of which an accumulated one takes several of ours.
             rules["decay_steps"] = settings.epochs * epoch_steps // rules.get("accumulate", 1)
-            if settings.translates:
+            if settings.model == "cyclegan":
                 rules["epoch_steps"] = max(1, epoch_steps // rules.get("accumulate", 1))
         model.compile(**rules)
         return model
@@ -216,7 +235,8 @@ class Run:
 
         Args:
             images: uint8 (count, size, size, 3), RGB, an array or prepared pictures left on disk; for
-                a model that translates a pair of such, X and Y. On resume the same as before.
+                a model that translates a pair of such, X and Y; for one that learns from labels such
+                and the labels, name -> int (count,). On resume the same as before.
             extra_callbacks: of Keras, beside the run's own.
             on_picture: called with the path of each new sample sheet.
             progress: show a bar in the terminal.
@@ -362,6 +382,7 @@ class Generated:
     Attributes:
         shape: (count, size, size, 3).
         dtype: uint8.
+        asked: attribute -> place of the word (count,) that each was asked for; of other models empty.
     """
 
     dtype = np.dtype(np.uint8)
@@ -369,11 +390,16 @@ class Generated:
     def __init__(self, model: training.Adversarial, count: int, seed: int = 0) -> None:
         self.model = model
         self.shape = (count, model.image_size, model.image_size, 3)
-        self._latents = latents.draw(count, model.latent_dim, seed)
+        self.asked: dict[str, np.ndarray] = {}
+        if hasattr(model, "ask"):
+            self.asked = model.ask(count, seed)
+            self._points = model.points(count, seed)
+        else:
+            self._points = latents.draw(count, model.latent_dim, seed)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """The pictures of a slice."""
-        return self.model.draw(self._latents[rows])
+        return self.model.draw(self._points[rows])

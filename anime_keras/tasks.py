@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from anime_keras import latents, plots, training
+from anime_keras import latents, losses, plots, training
+from anime_keras.data.edges import WithBlurredEdges, blur_edges
 from anime_keras.data.pipelines import Batches, Pairs
 
 SHEET = 64  # pictures on a sheet of a generator: 8 x 8
 PAIRS = 8  # rows on a sheet of a translator, which is there and back in 6 columns
+SIDED = ("fringe", "pose")  # factors whose words change in a mirror
 JUDGED = 4  # of these, whose patches are shown with their scores
 
 
@@ -70,6 +72,58 @@ class Coding(Generation):
         return plots.grid(rows.reshape(-1, *images.shape[1:]))
 
 
+class Conditional(Generation):
+    """Pictures from noise and words.
+
+    Args:
+        settings: of the run.
+        images: the pictures, as for `Generation`, and their labels: name -> int (count,), the places
+            of words, -1 where one is missing.
+
+    Raises:
+        ValueError: labels are not there, or would be wrong of mirrored pictures.
+    """
+
+    def __init__(self, settings: Any, images: tuple[Any, dict[str, np.ndarray]]) -> None:
+        pictures, labels = images
+        super().__init__(settings, pictures)
+        names = list(settings.network["attributes"])
+        for name in names:
+            if name not in labels:
+                raise ValueError(f"There are no labels {name!r}: there are {', '.join(labels)}.")
+        if settings.flip and (sided := set(names) & set(SIDED)):
+            raise ValueError(
+                f"A mirrored picture has another {' and '.join(sorted(sided))}: leave out flip."
+            )
+        self.names = names
+        self.batches = Batches(
+            pictures,
+            settings.batch_size,
+            settings.seed,
+            labels={name: labels[name] for name in names},
+            flip=settings.flip,
+        )
+
+    def checksum(self) -> int:
+        """CRC-32 of all pictures and all labels, so that no others are taken on resume."""
+        labels = np.stack(list(self.batches.labels.values())).astype("int64")
+        return zlib.crc32(labels, super().checksum())
+
+    def sheets(self) -> dict[str, Any]:
+        """Also one person with every word of the first attribute and, if there is one, the second."""
+        return {**super().sheets(), "asked": self.asked}
+
+    def asked(self, model: training.Adversarial) -> np.ndarray:
+        """A row a word of the first attribute; a column a word of the second, or a person."""
+        if len(self.names) > 1:
+            sheet = model.sheet(*self.names[:2], seed=self.seed)
+        else:
+            words = model.attributes[self.names[0]]
+            rows = [model.generate(8, self.seed, **{self.names[0]: word}) for word in words]
+            sheet = np.stack(rows)
+        return plots.grid(sheet.reshape(-1, *sheet.shape[2:]), columns=sheet.shape[1])
+
+
 class Translation:
     """Pictures of X that become pictures of Y, and back.
 
@@ -121,6 +175,32 @@ class Translation:
     def compared(self) -> tuple[Any, Any]:
         """Pictures of Y, and what draws so many of X in their manner, for scores on the way."""
         return self.y, lambda model, count: model.translate(np.asarray(self.x[:count]))
+
+
+class Drawing(Translation):
+    """Pictures of X that become pictures of Y, with no way back: also pictures of Y, edges blurred."""
+
+    def __init__(self, settings: Any, images: tuple[Any, Any]) -> None:
+        super().__init__(settings, images)
+        self.batches = WithBlurredEdges(
+            self.x, self.y, settings.batch_size, settings.seed, flip=settings.flip
+        )
+
+    def final(self, model: training.Adversarial) -> np.ndarray:
+        """Pictures of X, each beside its translation."""
+        x = np.asarray(self.x[: SHEET // 2])
+        rows = np.stack([x, model.translate(x)], axis=1)
+        return plots.grid(rows.reshape(-1, *x.shape[1:]), scale=self.scale)
+
+    def patches(self, model: training.Adversarial) -> np.ndarray:
+        """What the discriminator thinks, patch by patch: of y, G(x), y in grey, y's edges blurred."""
+        x, y = self._examples(JUDGED)
+        grey = np.round((np.asarray(losses.grey(y / 127.5 - 1.0)) + 1.0) * 127.5).astype("uint8")
+        columns = []
+        for images in (y, model.translate(x), grey, blur_edges(y)):
+            columns += [images, plots.scored(images, model.judge(images))]
+        rows = np.stack(columns, axis=1).reshape(-1, *x.shape[1:])
+        return plots.grid(rows, columns=8, scale=self.scale)
 
 
 def checksum(images: Any, start: int = 0) -> int:

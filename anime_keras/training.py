@@ -245,10 +245,13 @@ class Adversarial(keras.Model):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(values)
                 result = loss_fn()
-            return result, tape.gradient(loss_of(result), values)
+            # A penalty need not depend on every variable; to the others it is flat.
+            zero = tf.UnconnectedGradients.ZERO
+            return result, tape.gradient(loss_of(result), values, unconnected_gradients=zero)
         if BACKEND == "torch":
             result = loss_fn()
-            gradients = torch.autograd.grad(loss_of(result), [v.value for v in variables])
+            values = [v.value for v in variables]
+            gradients = torch.autograd.grad(loss_of(result), values, materialize_grads=True)
             return result, list(gradients)
         result, backward = self._vjp(loss_fn, variables)
         # What comes along with the loss does not count: its upstream gradient is zero.

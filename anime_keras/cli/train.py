@@ -235,6 +235,104 @@ def cyclegan(
     return network, rules
 
 
+@trains("stylegan2", batch_size=16)
+def stylegan2(
+    latent_dim: Annotated[int, typer.Option(help="Numbers of a latent and of a style.")] = 128,
+    mapping_layers: Annotated[int, typer.Option(help="From latents to styles.")] = 2,
+    fmaps: Annotated[
+        float,
+        typer.Option(help="Channels at a size are 32768 times this / size; 0.5 in the paper."),
+    ] = 1 / 32,
+    max_channels: Annotated[int, typer.Option(help="At most so many; 512 in the paper.")] = 128,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Half-life of the averaged generator in thousands of pictures."),
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, of both players.")] = 0.0025,
+    r1: Annotated[
+        float | None, typer.Option(help="Gamma; 0.0002 size^2 / batch size if not said.")
+    ] = None,
+    path_length: Annotated[float, typer.Option(help="Weight of G's penalty.")] = 2.0,
+    style_mixing: Annotated[float, typer.Option(help="Share of pictures of two styles.")] = 0.9,
+) -> Own:
+    """Train a StyleGAN2: pictures from styles. The defaults suit 64 px on a laptop.
+
+    Examples:
+    `python -m anime_keras train stylegan2 --minutes 60 --out runs/styles`
+
+    `python -m anime_keras train stylegan2 --data my_pictures --minutes 600 --fmaps 0.5 --out runs/mine`
+
+    `python -m anime_keras train stylegan2 --resume --out runs/styles`
+    """
+    network = {
+        "latent_dim": latent_dim,
+        "mapping_layers": mapping_layers,
+        "fmaps": fmaps,
+        "max_channels": max_channels,
+        "ema": ema,
+    }
+    rules = {
+        "learning_rate": learning_rate,
+        "r1": r1,
+        "path_length": path_length,
+        "style_mixing": style_mixing,
+    }
+    return network, rules
+
+
+@trains("animegan", translates=True, size=256, batch_size=12)
+def animegan(
+    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
+    features: Annotated[
+        str, typer.Option(help="What tells the content: kit (drawn faces) or vgg19 (photos).")
+    ] = "kit",
+    content: Annotated[
+        float, typer.Option(help="Weight of the content loss; with kit features take some 150.")
+    ] = 1.5,
+    style: Annotated[
+        float, typer.Option(help="Weight of the grey style loss; with kit features some 1000.")
+    ] = 2.5,
+    color: Annotated[float, typer.Option(help="Weight of the loss of colours.")] = 15.0,
+    total_variation: Annotated[float, typer.Option(help="Weight.")] = 1.0,
+    first_steps: Annotated[
+        int, typer.Option(min=0, help="Of the content loss alone, before the game begins.")
+    ] = 5546,
+    first_learning_rate: Annotated[float, typer.Option(help="Adam's, meanwhile.")] = 2e-4,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, of the generator.")] = 2e-5,
+    discriminator_learning_rate: Annotated[float, typer.Option(help="Of the other.")] = 4e-5,
+    decay: Annotated[
+        str, typer.Option(help="Of both rates: constant, linear or cosine; needs --epochs.")
+    ] = "constant",
+    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    ema: Annotated[
+        float, typer.Option(help="Decay of the averaged generator; 0 for none, as in the paper.")
+    ] = 0.0,
+) -> Own:
+    """Train an AnimeGAN: pictures of X are drawn in the manner of Y, with no way back.
+
+    Examples:
+    `python -m anime_keras train animegan --x photos --y film_stills --epochs 101 --out runs/film`
+
+    `python -m anime_keras train animegan --size 64 --width 16 --minutes 20 --out runs/small`
+
+    `python -m anime_keras train animegan --resume --out runs/film`
+    """
+    network = {"width": width, "features": features, "ema": ema}
+    rules = {
+        "content": content,
+        "style": style,
+        "color": color,
+        "total_variation": total_variation,
+        "first_steps": first_steps,
+        "first_learning_rate": first_learning_rate,
+        "learning_rate": learning_rate,
+        "discriminator_learning_rate": discriminator_learning_rate,
+        "decay": decay,
+        "beta_1": beta_1,
+    }
+    return network, rules
+
+
 @trains("vae")
 def vae(
     latent_dim: Annotated[int, typer.Option(help="Numbers that a code has.")] = 64,

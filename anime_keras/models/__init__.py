@@ -1,18 +1,24 @@
 """One file a paper; the classes are here by name."""
 
-from anime_keras.models import conditional, cyclegan, dcgan, vae
+from anime_keras.models import animegan, conditional, cyclegan, dcgan, stylegan2, vae
+from anime_keras.models.animegan import AnimeGAN
 from anime_keras.models.conditional import ConditionalDCGAN
 from anime_keras.models.cyclegan import CycleGAN
 from anime_keras.models.dcgan import DCGAN
+from anime_keras.models.stylegan2 import StyleGAN2
 from anime_keras.models.vae import VAE
 
 __all__ = [
     "DCGAN",
     "VAE",
+    "AnimeGAN",
     "ConditionalDCGAN",
     "CycleGAN",
+    "StyleGAN2",
+    "animegan",
     "conditional",
     "cyclegan",
     "dcgan",
+    "stylegan2",
     "vae",
 ]
