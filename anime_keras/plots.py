@@ -135,7 +135,7 @@ def curves(history: dict[str, Sequence[float]], title: str = "") -> "Figure":
     def line(axes: "Axes", name: str, label: str, color: str) -> None:
         axes.plot(epochs, history[name], label=label, color=f"tab:{color}")
 
-    if "kl" in history:
+    if "d_loss" not in history:
         line(left, "loss", "loss", "blue")
         line(left, "reconstruction", "left to say", "orange")
         left.set(xlabel="epoch", ylabel="nats a picture", title="What is lowered")

@@ -34,6 +34,7 @@ MODELS = {
     "conditional": models.ConditionalDCGAN,
     "stylegan2": models.StyleGAN2,
     "vae": models.VAE,
+    "vae-gan": models.VAEGAN,
     "cyclegan": models.CycleGAN,
     "animegan": models.AnimeGAN,
 }
@@ -42,6 +43,7 @@ TASKS = {
     "conditional": tasks.Conditional,
     "stylegan2": tasks.Generation,
     "vae": tasks.Coding,
+    "vae-gan": tasks.Coding,
     "cyclegan": tasks.Translation,
     "animegan": tasks.Drawing,
 }

@@ -92,6 +92,35 @@ def load() -> Any:
     return network
 
 
+def stages() -> Any:
+    """The trained network as far as its four stages, for losses that compare what it sees.
+
+    Returns:
+        Pictures (n, 64, 64, 3) in [-1, 1] to maps (n, 32, 32, 24), (n, 16, 16, 48), (n, 8, 8, 96) and
+        (n, 4, 4, 160), computed as the dtype policy of the moment says. Frozen: call it with
+        `training=False`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load`.
+    """
+    import keras
+
+    return _stages(keras.config.dtype_policy().name)
+
+
+@functools.cache
+def _stages(policy: str) -> Any:
+    """`stages` in the dtype policy of that name, which is the present one."""
+    import keras
+
+    network = build_network()
+    network.set_weights(load().get_weights())
+    maps = [layer.output for layer in network.layers if isinstance(layer, keras.layers.Add)]
+    stages = keras.Model(network.input, maps, name="anime_stages")
+    stages.trainable = False
+    return stages
+
+
 def read(answers: np.ndarray) -> dict[str, np.ndarray]:
     """Answers (n, 153), split: logits (n, words) of each of `WORDS`, values of each of `NUMBERS`."""
     return {name: answers[:, place] for name, place in slices().items()}
