@@ -53,10 +53,14 @@ def upsample(images: Tensor) -> Tensor:
 
 
 class _Equalized(keras.layers.Layer):
-    """Weights from N(0, 1), scaled when they are used; casts what it is given by itself."""
+    """Weights from N(0, 1), scaled when they are used; casts inputs and weights by itself."""
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**{"autocast": False, **kwargs})
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        """A variable that stays float32 wherever it is used."""
+        return super().add_weight(*args, **{"autocast": False, **kwargs})
 
     def add_kernel(self, *shape: int, multiplier: float = 1.0) -> tuple[keras.Variable, float]:
         """The weights, and the factor to use them with."""
@@ -306,7 +310,7 @@ class Upsampled(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("anime_keras")
-class LearnedConstant(keras.layers.Layer):
+class LearnedConstant(_Equalized):
     """The same 4x4 maps for every picture: what the synthesis network begins with.
 
     Args:
@@ -314,7 +318,7 @@ class LearnedConstant(keras.layers.Layer):
     """
 
     def __init__(self, channels: int, **kwargs) -> None:
-        super().__init__(**{"autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.channels = channels
 
     def build(self, input_shape: tuple) -> None:
@@ -324,7 +328,7 @@ class LearnedConstant(keras.layers.Layer):
 
     def call(self, w: Tensor) -> Tensor:
         """(batch, anything) to (batch, 4, 4, channels)."""
-        return ops.tile(self.maps[None], (ops.shape(w)[0], 1, 1, 1))
+        return self.cast(ops.tile(self.maps[None], (ops.shape(w)[0], 1, 1, 1)))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """4x4 maps."""
