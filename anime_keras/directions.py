@@ -1,7 +1,7 @@
 """Arithmetic with codes: what a word such as "blue hair" adds to the code of a face.
 
     fitted = directions.fit(codes, faces.factors, faces.names)
-    moved = fitted.move(codes, hair_color="blue")      # everything else stays, as far as codes allow
+    moved = fitted.move(codes, faces.factors, hair_color="blue")
     pictures = vae.decode(moved)
 
 Radford et al. 2016, section 6.3.2, take the mean code of faces with glasses minus that of faces
@@ -22,15 +22,13 @@ class Directions:
 
     Attributes:
         mean: code of the average face, (latent_dim,).
-        words: factor name -> (words, latent_dim), the mean over the faces being 0.
+        words: factor name -> (words, latent_dim); over the faces that were fitted their mean is 0.
         names: factor name -> its words.
-        precision: inverse covariance of what no word explains, (latent_dim, latent_dim).
     """
 
     mean: np.ndarray
     words: dict[str, np.ndarray]
-    names: Mapping[str, Sequence[str]]
-    precision: np.ndarray
+    names: dict[str, tuple[str, ...]]
 
     def between(self, factor: str, word: str, instead_of: str) -> np.ndarray:
         """What to add to a code to go from one word to another, (latent_dim,).
@@ -38,58 +36,52 @@ class Directions:
         Raises:
             ValueError: there is no such factor or word.
         """
-        return self._row(factor, word) - self._row(factor, instead_of)
+        rows = self.words[self._checked(factor)]
+        return rows[self._index(factor, word)] - rows[self._index(factor, instead_of)]
 
-    def move(self, codes: np.ndarray, strength: float = 1.0, **wanted: str) -> np.ndarray:
-        """Codes (count, latent_dim) that say other words: `move(codes, hair_color="blue")`.
-
-        What a code says of a factor now is estimated from the code itself, as a mixture of the
-        factor's words; the difference between the wanted word and that is added.
+    def move(
+        self,
+        codes: np.ndarray,
+        now: Mapping[str, np.ndarray],
+        strength: float = 1.0,
+        **wanted: str | np.ndarray,
+    ) -> np.ndarray:
+        """Codes (count, latent_dim) of the same faces with other words.
 
         Args:
             codes: of the faces to change.
-            strength: 1 for as much as the word means on average, 0 for nothing.
-            **wanted: factor -> word.
+            now: factor name -> index of each face's word, int (count,): `faces.factors`, or
+                `metrics.attributes.read(images).words` where the truth is not known.
+            strength: 1 adds the whole difference between two words, 0 nothing.
+            **wanted: factor -> word, or the index of one for each face.
 
         Raises:
             ValueError: there is no such factor or word.
         """
         codes = np.asarray(codes, "float64")
-        said = self.said(codes)
-        change = sum(self._row(name, word) - said[name] for name, word in wanted.items())
+        change = np.zeros_like(codes)
+        for factor, word in wanted.items():
+            rows = self.words[self._checked(factor)]
+            index = self._index(factor, word) if isinstance(word, str) else np.asarray(word)
+            change += rows[index] - rows[np.asarray(now[factor])]
         return codes + strength * change
 
-    def said(self, codes: np.ndarray) -> dict[str, np.ndarray]:
-        """The part of each code that each factor's words account for: name -> (count, latent_dim).
-
-        Generalised least squares: the words' amounts under which the rest of the code is likeliest,
-        given how codes vary where all words are equal. As in linear discriminant analysis.
-        """
-        stacked = np.concatenate(list(self.words.values()))
-        weighed = stacked @ self.precision
-        amounts = (
-            (codes - self.mean) @ weighed.T @ np.linalg.pinv(weighed @ stacked.T, hermitian=True)
-        )
-        parts, start = {}, 0
-        for name, rows in self.words.items():
-            parts[name] = amounts[:, start : start + len(rows)] @ rows
-            start += len(rows)
-        return parts
-
-    def _row(self, factor: str, word: str) -> np.ndarray:
+    def _checked(self, factor: str) -> str:
         if factor not in self.words:
             raise ValueError(f"There is no factor {factor!r}: choose from {', '.join(self.words)}.")
-        names = list(self.names[factor])
-        if word not in names:
-            raise ValueError(f"{factor} has no word {word!r}: choose from {', '.join(names)}.")
-        return self.words[factor][names.index(word)]
+        return factor
+
+    def _index(self, factor: str, word: str) -> int:
+        if word not in self.names[factor]:
+            known = ", ".join(self.names[factor])
+            raise ValueError(f"{factor} has no word {word!r}: choose from {known}.")
+        return self.names[factor].index(word)
 
 
 def fit(
     codes: np.ndarray,
     factors: Mapping[str, np.ndarray],
     names: Mapping[str, Sequence[str]],
-    ridge: float = 1e-3,
 ) -> Directions:
     """Fit what each word adds to a code, all factors together.
 
@@ -97,8 +89,6 @@ def fit(
         codes: (count, latent_dim), such as the means that `encode` gives.
         factors: factor name -> index of each face's word, int (count,), of no face -1.
         names: factor name -> its words.
-        ridge: added to the normal equations, as a share of the faces; it settles the words of factors
-            that always come together.
 
     Raises:
         ValueError: another number of words than of codes, or fewer codes than words.
@@ -115,16 +105,11 @@ def fit(
     if len(codes) <= design.shape[1]:
         raise ValueError(f"{design.shape[1]} words take more than {len(codes)} codes.")
     mean, shares = codes.mean(axis=0), design.mean(axis=0)
-    design = design - shares
-    gram = design.T @ design + ridge * len(codes) * np.eye(design.shape[1])
-    weights = np.linalg.solve(gram, design.T @ (codes - mean))
-    left = codes - mean - design @ weights
-    covariance = left.T @ left / len(codes)
-    # A hair's breadth in every direction, so that unused dimensions can be inverted.
-    covariance += 1e-6 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    # A face has one word of each factor, so many weights fit alike: lstsq takes the smallest.
+    weights = np.linalg.lstsq(design - shares, codes - mean, rcond=None)[0]
     words, start = {}, 0
     for name in factors:
         rows = weights[start : start + len(names[name])]
         words[name] = rows - shares[start : start + len(rows)] @ rows
         start += len(rows)
-    return Directions(mean, words, dict(names), np.linalg.inv(covariance))
+    return Directions(mean, words, {name: tuple(names[name]) for name in factors})
