@@ -56,7 +56,7 @@ def test_turned_codes_tell_as_much_and_score_less():
     found = dci(codes, factors)
     assert found.informativeness > 0.99  # nothing is lost
     assert found.disentanglement < 0.3 and found.completeness < 0.3
-    assert mig(codes, factors).value < 0.2
+    assert mig(codes, factors).value < 0.35
 
 
 def test_half_and_half_by_hand():
