@@ -15,6 +15,7 @@ import numpy as np
 from keras import layers, ops
 
 from anime_keras import kernels, latents, losses, training
+from anime_keras.adaptive import AdaptiveAugmentation
 from anime_keras.modulation import (
     EqualizedConv2D,
     EqualizedDense,
@@ -194,6 +195,8 @@ class StyleGAN2(training.Adversarial):
         fmaps: channels at a size are 32768 * fmaps / size, 0.5 below 512 px in the implementation …
         max_channels: … but at most so many.
         ema: half-life of the averaged generator in thousands of pictures; None for 10/32 of a batch.
+        adaptive: augment what the discriminator sees as strongly as its overfitting asks for
+            (`adaptive.AdaptiveAugmentation`), where pictures are few.
         seed: of latents, noise and style mixing. The weights' own draw follows
             `keras.utils.set_random_seed`.
     """
@@ -206,6 +209,7 @@ class StyleGAN2(training.Adversarial):
         fmaps: float = 0.5,
         max_channels: int = 512,
         ema: float | None = None,
+        adaptive: bool = False,
         seed: int = 0,
         **kwargs,
     ) -> None:
@@ -217,6 +221,7 @@ class StyleGAN2(training.Adversarial):
             "fmaps": fmaps,
             "max_channels": max_channels,
             "ema": ema,
+            "adaptive": adaptive,
             "seed": seed,
         }
         self.image_size = image_size
@@ -231,6 +236,7 @@ class StyleGAN2(training.Adversarial):
         self.average_synthesis = build_synthesis(*shape)
         self.average_mapping.set_weights(self.mapping.get_weights())
         self.average_synthesis.set_weights(self.synthesis.get_weights())
+        self.augment = AdaptiveAugmentation(seed=seed + 1) if adaptive else None
         self.means = Means(latent_dim, name="means")
         self.seen = self.add_weight((), "zeros", trainable=False, name="seen")  # pictures
         self.steps = self.add_weight((), "zeros", "int32", trainable=False, name="steps")
@@ -243,11 +249,23 @@ class StyleGAN2(training.Adversarial):
             keras.metrics.Mean(name=name)
             for name in ("d_loss", "g_loss", "real_score", "fake_score", "r1", "path_length")
         ]
+        if adaptive:
+            self.meters.append(keras.metrics.Mean(name="augmentation"))
 
     @property
     def generator_variables(self) -> list[keras.Variable]:
         """What the generating player may change."""
         return self.mapping.trainable_variables + self.synthesis.trainable_variables
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """What the judging player may change: all but its first blocks, where those are frozen."""
+        largest = sorted(_resolutions(self.image_size), reverse=True)[: self.freeze]
+        frozen = {f"{kind}_{size}" for size in largest for kind in ("conv", "down", "skip")}
+        if self.freeze:
+            frozen.add("from_rgb")
+        layers_left = [x for x in self.discriminator.layers if x.name not in frozen]
+        return [variable for layer in layers_left for variable in layer.trainable_variables]
 
     def compile(
         self,
@@ -257,6 +275,7 @@ class StyleGAN2(training.Adversarial):
         style_mixing: float = 0.9,
         every_g: int = 4,
         every_d: int = 16,
+        freeze: int = 0,
         accumulate: int = 1,
         **kwargs,
     ) -> None:
@@ -269,6 +288,9 @@ class StyleGAN2(training.Adversarial):
             style_mixing: share of the pictures that are made of two styles (karras19, section 3.1).
             every_g: the path length penalty is only looked at in every so manieth step …
             every_d: … and R1 in every so manieth ("lazy regularisation", karras20, section 3.1).
+            freeze: blocks of the discriminator, from the largest size on, that stay as they are: what
+                a tuned one knows of edges and colours then is not lost to a few pictures (Mo et al.
+                2020, "Freeze the Discriminator").
             accumulate: 1; here for what all models of the kit understand.
             **kwargs: `jit_compile` … of `keras.Model.compile`.
 
@@ -284,7 +306,7 @@ class StyleGAN2(training.Adversarial):
                 "StyleGAN2's players take two kinds of steps, which cannot be averaged: "
                 "accumulate must be 1. Take smaller batches where memory is short."
             )
-        for name, value in (("r1", r1 or 0.0), ("path_length", path_length)):
+        for name, value in (("r1", r1 or 0), ("path_length", path_length), ("freeze", freeze)):
             if value < 0:
                 raise ValueError(f"{name} must be at least 0, not {value}.")
         super().compile(**kwargs)
@@ -293,6 +315,7 @@ class StyleGAN2(training.Adversarial):
         self.style_mixing = style_mixing
         self.every_g = every_g
         self.every_d = every_d
+        self.freeze = freeze
 
         def adam(every: int) -> keras.optimizers.Optimizer:
             # One more step than before in so many: each is made that much smaller (appendix B).
@@ -301,7 +324,7 @@ class StyleGAN2(training.Adversarial):
 
         self.generator_optimizer = self.add_optimizer(adam(every_g), self.generator_variables)
         self.discriminator_optimizer = self.add_optimizer(
-            adam(every_d), self.discriminator.trainable_variables
+            adam(every_d), self.discriminator_variables
         )
 
     # --- training ---------------------------------------------------------------------------------
@@ -330,7 +353,7 @@ class StyleGAN2(training.Adversarial):
         fake = ops.stop_gradient(self.imagine(count)[0])
         d_loss = self.minimize(
             lambda: self.discriminator_loss(real, fake),
-            self.discriminator.trainable_variables,
+            self.discriminator_variables,
             self.discriminator_optimizer,
         )
         if self.r1 != 0.0:
@@ -338,7 +361,7 @@ class StyleGAN2(training.Adversarial):
                 ops.equal(self.steps % self.every_d, 0),
                 lambda: self.minimize(
                     lambda: self.every_d * self.r1_loss(real),
-                    self.discriminator.trainable_variables,
+                    self.discriminator_variables,
                     self.discriminator_optimizer,
                 ),
                 lambda: None,
@@ -351,13 +374,15 @@ class StyleGAN2(training.Adversarial):
         fake, w = self.imagine(count)
         mean = STYLE_DECAY * self.means.w + (1.0 - STYLE_DECAY) * ops.mean(w, axis=0)
         self.means.w.assign(ops.stop_gradient(mean))
-        fake_logits = self.discriminator(fake, training=True)
+        fake_logits = self.judge(fake)
         return losses.non_saturating_generator(None, fake_logits)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """-log σ(D(x)) - log(1 - σ(D(G(z)))): real logits up, fake logits down."""
-        real_logits = self.discriminator(real, training=True)
-        fake_logits = self.discriminator(fake, training=True)
+        real_logits, fake_logits = self.judge(real), self.judge(fake)
+        if self.augment:
+            self.augment.adapt(real_logits)
+            self.update_meters(augmentation=self.augment.probability)
         self.update_meters(
             real_score=ops.mean(ops.sigmoid(real_logits)),
             fake_score=ops.mean(ops.sigmoid(fake_logits)),
@@ -369,7 +394,7 @@ class StyleGAN2(training.Adversarial):
         gamma = self.r1
         if gamma is None:
             gamma = 0.0002 * self.image_size**2 / ops.cast(ops.shape(real)[0], "float32")
-        slopes = self.input_gradients(lambda x: self.discriminator(x, training=True), real)
+        slopes = self.input_gradients(self.judge, real)
         penalty = losses.r1_penalty(slopes)
         self.update_meters(r1=penalty)
         return gamma * penalty
@@ -395,6 +420,10 @@ class StyleGAN2(training.Adversarial):
         self.means.length.assign(mean)
         self.update_meters(path_length=newest)
         return self.path_length * ops.mean(ops.square(lengths - mean))
+
+    def judge(self, images: Tensor) -> Tensor:
+        """Logits (batch, 1) of pictures, changed first where augmentation is on."""
+        return self.discriminator(self.augment(images) if self.augment else images, training=True)
 
     def imagine(self, count: int | Tensor) -> tuple[Tensor, Tensor]:
         """New pictures of the live generator, (count, size, size, 3), and the w they began from."""

@@ -100,6 +100,7 @@ def test_bad_arguments(options, message):
     ("rules", "message"),
     [
         ({"accumulate": 2}, "accumulate must be 1"),
+        ({"freeze": -1}, "freeze must be at least 0"),
         ({"r1": -1.0}, "r1 must be at least 0"),
         ({"path_length": -1.0}, "path_length must be at least 0"),
     ],
@@ -213,6 +214,45 @@ def test_rates_are_lowered_for_the_additional_steps():
         assert float(optimizer.learning_rate) == pytest.approx(0.0025 * share)
         assert optimizer.beta_1 == 0.0
         assert optimizer.beta_2 == pytest.approx(0.99**share)
+
+
+def test_frozen_blocks_stay(real):
+    """Freeze-D: the two largest sizes and the first colours; all else is trained."""
+    gan = small(freeze=2)
+    names = {v.path.split("/")[0] for v in gan.discriminator_variables}
+    everything = {v.path.split("/")[0] for v in gan.discriminator.trainable_variables}
+    assert everything - names == {
+        *("from_rgb", "conv_32", "down_32", "skip_32", "conv_16", "down_16", "skip_16"),
+    }
+    before = [v.numpy() for v in gan.discriminator.trainable_variables]
+    gan.fit(batches(real, 1), verbose=0)
+    for variable, old in zip(gan.discriminator.trainable_variables, before, strict=True):
+        moved = np.any(variable.numpy() != old)
+        assert moved == (variable.path.split("/")[0] in names), variable.path
+
+
+def test_adaptive_augmentation_is_seen_by_both_players(real):
+    """At p = 1 other pictures are judged: other losses from the same weights; p starts to move."""
+    keras.utils.set_random_seed(0)
+    gan = models.StyleGAN2(**SMALL, adaptive=True)
+    gan.compile()
+    for loss in (
+        lambda: gan.generator_loss(8),
+        lambda: gan.discriminator_loss(ops.convert_to_tensor(real), ops.convert_to_tensor(-real)),
+        lambda: gan.r1_loss(ops.convert_to_tensor(real)),
+    ):
+        found = []
+        for p in (0.0, 0.0, 1.0):
+            gan.augment.probability.assign(p)
+            gan.seed_generator.state.assign(gan.seed_generator.state * 0 + 5)
+            found.append(float(loss()))
+        assert found[0] == pytest.approx(found[1], rel=1e-6)
+        assert abs(found[2] - found[0]) > 1e-4 * abs(found[0])
+    gan.augment.probability.assign(0.5)
+    gan.augment.looks.assign(3)
+    gan.fit(batches(real, 1), verbose=0)
+    assert abs(float(gan.augment.probability) - 0.5) == pytest.approx(8 * 4 / 500_000, rel=1e-2)
+    assert "augmentation" in [meter.name for meter in gan.metrics]
 
 
 def test_averages(real):
