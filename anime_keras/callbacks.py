@@ -81,6 +81,7 @@ class Clock(keras.callbacks.Callback):
 
 _REMEDIES = {
     "CycleGAN": "a lower learning rate (--learning-rate 0.0001), a lower lambda (--cycle 5)",
+    "AnimeGAN": "a lower learning rate (--learning-rate 0.00001)",
     "VAE": "a lower learning rate (--learning-rate 0.0003)",
     "DCGAN": "a lower learning rate (--learning-rate 0.0001), spectral normalisation "
     "(--spectral-norm), another loss (--loss hinge)",

@@ -162,6 +162,14 @@ class SpectralConv2D(keras.layers.Conv2D):
         outputs = self.convolution_op(inputs, ops.cast(kernel, self.compute_dtype))
         return ops.add(outputs, self.bias) if self.use_bias else outputs
 
+    def save_own_variables(self, store: dict) -> None:
+        """The singular vector too, of which Keras' convolution knows nothing."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store: dict) -> None:
+        """The other half of `save_own_variables`."""
+        keras.layers.Layer.load_own_variables(self, store)
+
 
 @keras.saving.register_keras_serializable("anime_keras")
 class DifferentiableAugmentation(keras.layers.Layer):

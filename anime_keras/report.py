@@ -63,6 +63,10 @@ _TRANSLATED = (
     ),
     _FIGURES[-1],
 )
+_DRAWN = (
+    ("final.png", "Drawn", "Pictures of X, each beside what the generator makes of it."),
+    *_TRANSLATED[1:],
+)
 _CODED = (
     ("final.png", "Pictures of random codes", "Each from its own, drawn from the prior."),
     _FIGURES[1],
@@ -82,6 +86,16 @@ _BACK = ("There and back", "Pictures it learned from, each beside what comes bac
 _PATCHES = (
     "What the discriminators think, patch by patch",
     "Of y and of G(x), of x and of F(y), a picture and its scores: blue is called real, red fake.",
+)
+_VERDICTS = (
+    "What the discriminator thinks, patch by patch",
+    "Of y, to be called real, and of G(x), y in grey, and y with blurred edges, not to be called so; "
+    "a picture and its scores: blue is called real, red is not.",
+)
+_ASKED = (
+    "As asked for",
+    "A row a word of the first attribute. With two, a column a word of the second, and one person; "
+    "with one, a column a person.",
 )
 
 _MEASURED = (
@@ -125,7 +139,8 @@ def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
         for name, title, text in _figures(settings)
         if (folder / name).exists()
     )
-    for kind, words in (("patches", _PATCHES), ("back", _BACK)):
+    patches = _VERDICTS if settings["model"] == "animegan" else _PATCHES
+    for kind, words in (("patches", patches), ("back", _BACK), ("asked", _ASKED)):
         if sheets := sorted((folder / "samples").glob(f"{kind}-*.png")):
             figures += _figure(sheets[-1], *words)
     data = f"{settings['data']} and {settings['y']}" if translates else settings["data"]
@@ -147,6 +162,8 @@ def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
 
 
 def _figures(settings: dict) -> tuple:
+    if settings["model"] == "animegan":
+        return _DRAWN
     if settings.get("y") is not None:
         return _TRANSLATED
     return _CODED if settings["model"] == "vae" else _FIGURES

@@ -5,6 +5,9 @@
     photo = translating.paste(photo, found)                            # put back, with soft edges
     scene = translating.whole(landscape, network.translate, 128)       # by tiles that overlap
 
+    network = AnimeGAN()                                               # all convolutions
+    scene = translating.at_once(landscape, network.translate)          # in one piece
+
 A translator is any function of pictures uint8 (count, size, size, 3), RGB, to as many of the same
 shape: what draws them is none of this module's business.
 """
@@ -27,6 +30,7 @@ EYES = {
 """Where `data.render` has the eyes of either style on the mean, as fractions of the side."""
 
 BATCH = 16  # tiles translated at once
+AT_ONCE = 2_000_000  # pixels: AnimeGAN's maps of 32 channels then take a quarter of a gigabyte each
 SOFT = 0.2  # of a pasted face's side: how wide its edge is blended
 
 
@@ -226,6 +230,35 @@ def whole(
         result[top : top + done] = np.rint(band[:done]).clip(0, 255)
         band = np.concatenate([band[done:], np.zeros_like(band[:done])])
     return result[before_y : before_y + height, before_x : before_x + width]
+
+
+def at_once(
+    image: np.ndarray, translate: Translator, multiple: int = 4, smallest: int = 8
+) -> np.ndarray:
+    """Translate a picture of any size in one piece, by a network that takes nearly any.
+
+    Args:
+        image: uint8 (height, width, 3), RGB, of at most `AT_ONCE` pixels.
+        translate: a translator of pictures of any height and width that are multiples of `multiple`.
+            The picture goes on as its mirror image as far as that takes.
+        multiple: see there.
+        smallest: sides that the translator takes at least.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Raises:
+        ValueError: this is no such picture, or a larger one.
+    """
+    height, width = _checked(image).shape[:2]
+    if height * width > AT_ONCE:
+        raise ValueError(
+            f"{width}x{height} pixels are too many to be held at once: shrink it to at most "
+            f"{AT_ONCE:,} pixels (--longest {int(AT_ONCE**0.5) // 100 * 100})."
+        )
+    more = [max(-side % multiple, smallest - side) for side in (height, width)]
+    framed = np.pad(image, [(0, more[0]), (0, more[1]), (0, 0)], mode="symmetric")
+    return _translate(translate, framed[None])[0, :height, :width]
 
 
 def _tiles(length: int, size: int, overlap: float) -> tuple[list[int], list[np.ndarray]]:

@@ -465,3 +465,66 @@ class TestRun:
         photo = save(tmp_path / "in" / "a.png", scene)
         output = run("translate", "--run", folder, "--input", photo, "--out", tmp_path / "out")
         assert "faces are framed as drawn ones" in output and "There is no folder gone." in output
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory):
+    """The run of an AnimeGAN as it begins."""
+    folder = tmp_path_factory.mktemp("drawing")
+    settings = Settings(
+        model="animegan",
+        data="portraits",
+        y="anime",
+        size=SIZE,
+        epochs=1,
+        precision="float32",
+        network={"width": 2},
+    )
+    (folder / "settings.json").write_text(json.dumps(dataclasses.asdict(settings)))
+    checkpoints.save(Run.open(folder).build_model(), folder / "checkpoints", step=0)
+    return folder
+
+
+class TestAnimeGAN:
+    def test_pictures_of_any_size_in_one_piece(self, drawing, tmp_path):
+        image = np.random.default_rng(0).integers(0, 256, (45, 62, 3), np.uint8)
+        photo = save(tmp_path / "in" / "a.png", image)
+        options = ("--run", drawing, "--input", photo, "--whole")
+        run("translate", *options, "--out", tmp_path / "out")
+        framed = np.pad(image, [(0, 3), (0, 2), (0, 0)], mode="symmetric")[None]
+        expected = Run.open(drawing).load_model().translate(framed)[0, :45, :62]
+        np.testing.assert_array_equal(plots.load(tmp_path / "out" / "a.png"), expected)
+
+    def test_faces_and_folders(self, drawing, tmp_path, portraits):
+        for number, image in enumerate(portraits[:2]):
+            save(tmp_path / "in" / f"{number}.png", image)
+        options = ("--run", drawing, "--input", tmp_path / "in", "--already-faces")
+        output = run("translate", *options, "--out", tmp_path / "out")
+        assert "2 pictures translated" in output
+        small = np.stack([data.folders.square(image, SIZE) for image in portraits[:2]])
+        expected = Run.open(drawing).load_model().translate(small)
+        for number, image in enumerate(expected):
+            found = plots.load(tmp_path / "out" / f"{number}.png").astype(int)
+            assert np.abs(found - image).max() <= 1
+
+    def test_films(self, drawing, tmp_path):
+        frames = np.random.default_rng(0).integers(0, 256, (3, 20, 32, 3), np.uint8)
+        film(tmp_path / "a.gif", frames)
+        options = ("--run", drawing, "--input", tmp_path / "a.gif", "--whole")
+        assert "1 film translated" in run("translate", *options, "--out", tmp_path / "out")
+        assert [f.shape for f, _ in films.Film(tmp_path / "out" / "a.gif")] == [(20, 32, 3)] * 3
+
+    def test_no_way_back(self, drawing, tmp_path, portraits):
+        photo = save(tmp_path / "in" / "a.png", portraits[0])
+        options = ("--run", drawing, "--direction", "y2x", "--input", photo)
+        line = fails("translate", *options, "--out", tmp_path / "out")
+        assert "is an AnimeGAN, which knows no way back" in line
+        assert not (tmp_path / "out").exists()
+
+    def test_too_large(self, drawing, tmp_path):
+        photo = save(tmp_path / "in" / "a.png", np.zeros((1100, 2000, 3), np.uint8))
+        options = ("--run", drawing, "--whole", "--input", photo, "--out", tmp_path / "out")
+        output = invoke("translate", *options).output
+        assert "left out a.png: 2000x1100 pixels are too many to be held at once" in output
+        run("translate", *options, "--longest", 64)
+        assert plots.load(tmp_path / "out" / "a.png").shape == (35, 64, 3)

@@ -5,7 +5,16 @@ import pytest
 
 from anime_keras import data, translating
 from anime_keras.data import faces
-from anime_keras.translating import EYES, each_face, mean_eyes, middle, paste, side_by_side, whole
+from anime_keras.translating import (
+    EYES,
+    at_once,
+    each_face,
+    mean_eyes,
+    middle,
+    paste,
+    side_by_side,
+    whole,
+)
 
 random = np.random.default_rng(0)
 
@@ -115,6 +124,38 @@ class TestWhole:
             whole(noise(8, 8) / 255, same, 8)
         with pytest.raises(ValueError, match=r"must give uint8 \(1, 8, 8, 3\).*not float64"):
             whole(noise(8, 8), lambda t: t / 255, 8)
+
+
+class TestAtOnce:
+    @pytest.mark.parametrize(("height", "width"), TestWhole.SIZES)
+    def test_any_size(self, height, width):
+        """The translator is given multiples of 4 from 8 on; what it drew comes back in its place."""
+        seen = []
+
+        def watch(images):
+            seen.append(images.shape)
+            return 255 - images
+
+        image = noise(height, width)
+        np.testing.assert_array_equal(at_once(image, watch), 255 - image)
+        ((count, *sides, colors),) = seen
+        assert (count, colors) == (1, 3)
+        for side, asked in zip(sides, (height, width), strict=True):
+            assert side % 4 == 0 and side >= 8 and side - max(asked, 8) < 4
+
+    def test_goes_on_as_its_mirror_image(self):
+        seen = []
+        row = np.arange(1, 10, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+        at_once(row, lambda images: seen.append(images) or images)
+        np.testing.assert_array_equal(
+            seen[0][0, :, :, 0], [[1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 8, 7]] * 8
+        )
+
+    def test_refused(self):
+        with pytest.raises(ValueError, match=r"2000x1001 pixels are too many.*--longest 1400"):
+            at_once(np.zeros((1001, 2000, 3), np.uint8), same)
+        with pytest.raises(ValueError, match=r"must give uint8 \(1, 8, 8, 3\)"):
+            at_once(noise(8, 8), lambda images: images[:, :4])
 
 
 class TestEachFace:

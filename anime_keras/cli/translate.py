@@ -1,4 +1,4 @@
-"""`translate`: pictures, folders of them and films through a trained CycleGAN, or the kit's own."""
+"""`translate`: pictures, folders, films through a trained CycleGAN or AnimeGAN, or the kit's own."""
 
 import re
 from collections import Counter
@@ -28,16 +28,25 @@ def translate(
     input: Annotated[Path, typer.Option(help="A picture, a film, or a folder of them.")],
     out: Annotated[Path, typer.Option(help="Folder to write to, but not where the pictures are.")],
     run: Annotated[
-        Path | None, typer.Option(help="Folder of a CycleGAN's run; the kit's own weights if none.")
+        Path | None,
+        typer.Option(
+            help="Folder of a CycleGAN's or AnimeGAN's run; the kit's own weights if none."
+        ),
     ] = None,
     direction: Annotated[
-        str, typer.Option(help="x2y (portrait to anime, with the kit's weights) or y2x.")
+        str,
+        typer.Option(
+            help="x2y (portrait to anime, with the kit's weights) or y2x, which AnimeGAN has not."
+        ),
     ] = "x2y",
     paste: Annotated[
         bool, typer.Option("--paste", help="Put translated faces back into their picture.")
     ] = False,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Translate the whole picture, by overlapping tiles.")
+        bool,
+        typer.Option(
+            "--whole", help="The whole picture: by overlapping tiles, or at once by an AnimeGAN."
+        ),
     ] = False,
     already_faces: Annotated[
         bool,
@@ -180,6 +189,7 @@ class _Way:
         eyes: where the network knows them, as fractions of the side.
         kind: "faces", "paste", "whole" or "middle".
         longest: of a whole picture's sides, in pixels.
+        at_once: whether the network takes pictures of any size.
     """
 
     translate: Callable[[np.ndarray], np.ndarray]
@@ -187,6 +197,7 @@ class _Way:
     eyes: Any
     kind: str
     longest: int | None
+    at_once: bool = False
 
     def pairs(
         self, image: np.ndarray, kind: str, progress: Callable[[int, int], None] | None = None
@@ -196,6 +207,8 @@ class _Way:
 
         if kind == "whole":
             image = _shrunk(image, self.longest)
+            if self.at_once:
+                return [(image, translating.at_once(image, self.translate))]
             return [(image, translating.whole(image, self.translate, self.size, progress=progress))]
         if kind == "middle":
             return [translating.middle(image, self.translate, self.size)]
@@ -216,6 +229,7 @@ def _shrunk(image: np.ndarray, longest: int | None) -> np.ndarray:
 
 
 def _way(run: Path | None, direction: str, kind: str, longest: int | None) -> _Way:
+    from anime_keras.models import AnimeGAN
     from anime_keras.models.cyclegan import DIRECTIONS
 
     if direction not in DIRECTIONS:
@@ -234,9 +248,13 @@ def _way(run: Path | None, direction: str, kind: str, longest: int | None) -> _W
                 "CycleGAN (python -m anime_keras train cyclegan --help)."
             )
         model = attempt(opened.load_model)
+    draws = isinstance(model, AnimeGAN)  # one way, and pictures of any size
+    if draws and direction != "x2y":
+        fail(f"The run in {run} is an AnimeGAN, which knows no way back: leave out --direction.")
     size = model.image_size
     eyes = _eyes(settings, direction, size) if kind in ("faces", "paste") else None
-    return _Way(lambda images: model.translate(images, direction), size, eyes, kind, longest)
+    translate = model.translate if draws else lambda images: model.translate(images, direction)
+    return _Way(translate, size, eyes, kind, longest, at_once=draws)
 
 
 def load_shipped() -> Any:

@@ -59,7 +59,7 @@ from `tools/ops.py` the discriminator's verdicts. Hayao's are the defaults here.
 
 PARTS = ("G", "content", "style", "color", "total_variation")
 BORDER = 0.5  # between D's 1 for a drawing and its 0 for anything else
-SHOWN = ("drawn", "translated", "grey", "blurred")  # what D judges, in the order of `verdicts`
+SHOWN = ("real", "fake", "grey", "blurred")  # what D judges, in the order of `verdicts`
 
 
 # --- the networks ---------------------------------------------------------------------------------
@@ -281,7 +281,6 @@ class AnimeGAN(training.Adversarial):
             "ema": ema,
             "seed": seed,
         }
-        self.content_maps = content_maps(features)
         self.generator = build_generator(width)
         self.discriminator = build_discriminator(width)
         self.ema = ema
@@ -289,9 +288,11 @@ class AnimeGAN(training.Adversarial):
         if ema:
             self.average = build_generator(width)
             self.average.set_weights(self.generator.get_weights())
+        # Last, since it draws weights too the first time, which those of a seed must not depend on.
+        self.content_maps = content_maps(features)
         self.meters = [
             keras.metrics.Mean(name=name)
-            for name in ("first_loss", "d_loss", "g_loss", *PARTS, *(f"called_{n}" for n in SHOWN))
+            for name in ("first_loss", "d_loss", "g_loss", *PARTS, *(f"{n}_score" for n in SHOWN))
         ]
 
     def compile(
@@ -344,7 +345,7 @@ class AnimeGAN(training.Adversarial):
             k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")
         }
         self._rules.update(kwargs)
-        self.weights_of = {
+        self.weight_of = {
             "G": adversarial,
             "content": content,
             "style": style,
@@ -352,7 +353,7 @@ class AnimeGAN(training.Adversarial):
             "total_variation": total_variation,
         }
         self.verdicts = dict(zip(SHOWN, verdicts, strict=True))
-        for name, value in {**self.weights_of, **self.verdicts, "first_steps": first_steps}.items():
+        for name, value in {**self.weight_of, **self.verdicts, "first_steps": first_steps}.items():
             if value < 0:
                 raise ValueError(f"{name} must be at least 0, not {value}.")
         game_steps = decay_steps and decay_steps - first_steps
@@ -429,7 +430,7 @@ class AnimeGAN(training.Adversarial):
     def first_loss(self, x: Tensor) -> Tensor:
         """How different the content of photographs and of their drawings is, and nothing else."""
         maps = self.content_maps(self.generator(x, training=True))
-        return self.weights_of["content"] * losses.absolute_error(self.content_maps(x), maps)
+        return self.weight_of["content"] * losses.absolute_error(self.content_maps(x), maps)
 
     def discriminator_loss(self, y: Tensor, drawn: Tensor, grey: Tensor, blurred: Tensor) -> Tensor:
         """Drawings are to be called real; what lacks an artist, colours or clear edges is not."""
@@ -437,10 +438,10 @@ class AnimeGAN(training.Adversarial):
         logits = ops.split(self.discriminator(pictures, training=True), len(SHOWN))
         parts = []
         for name, patches in zip(SHOWN, logits, strict=True):
-            parts.append(self.verdicts[name] * losses.verdict(patches, name == "drawn"))
+            parts.append(self.verdicts[name] * losses.verdict(patches, name == "real"))
             called_real = ops.mean(ops.cast(patches > BORDER, "float32"))
-            self.update_meters(**{f"called_{name}": called_real})
-        return self.weights_of["G"] * ops.sum(ops.stack(parts))
+            self.update_meters(**{f"{name}_score": called_real})
+        return self.weight_of["G"] * ops.sum(ops.stack(parts))
 
     def generator_loss(self, x: Tensor, y: Tensor, drawn: Tensor) -> Tensor:
         """Drawn as drawings are, in the photograph's content and colours."""
@@ -453,7 +454,7 @@ class AnimeGAN(training.Adversarial):
             "color": losses.color(x, drawn),
             "total_variation": losses.total_variation(drawn),
         }
-        parts = {name: self.weights_of[name] * loss for name, loss in parts.items()}
+        parts = {name: self.weight_of[name] * loss for name, loss in parts.items()}
         self.update_meters(**parts)
         return ops.sum(ops.stack(list(parts.values())))
 
