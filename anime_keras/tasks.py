@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anime_keras import latents, losses, plots, training
+from anime_keras import losses, plots, training
 from anime_keras.data.edges import WithBlurredEdges, blur_edges
 from anime_keras.data.pipelines import Batches, Pairs
 
@@ -43,11 +43,7 @@ class Generation:
 
     def sheets(self) -> dict[str, Any]:
         """Name -> what draws that sheet of a model after each epoch: the same latents every time."""
-
-        def faces(model: training.Adversarial) -> np.ndarray:
-            return plots.grid(model.draw(latents.draw(SHEET, model.latent_dim, self.seed)))
-
-        return {"epoch": faces}
+        return {"epoch": self.final}
 
     def final(self, model: training.Adversarial) -> np.ndarray:
         """A sheet of what the trained model can do."""

@@ -71,7 +71,7 @@ def trained(tmp_path_factory, pictures):
 @pytest.mark.parametrize(
     "command",
     [
-        *("demo", "data render", "train dcgan", "train cyclegan", "train vae"),
+        *("demo", "data render", "train dcgan", "train conditional", "train cyclegan", "train vae"),
         *("generate", "evaluate"),
     ],
     ids=lambda c: c.replace(" ", "-"),

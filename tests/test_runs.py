@@ -36,6 +36,7 @@ main()
 # Three epochs in which everything random takes part.
 OPTIONS = {
     "dcgan": "--count 128 --latent-dim 8 --batch-size 8 --augmentation color,translation",
+    "conditional": "--count 128 --latent-dim 8 --batch-size 8 --conditioning both",
     "vae": "--count 128 --latent-dim 8 --batch-size 8 --free-bits 0.1",
     "cyclegan": "--count 32 --batch-size 2 --blocks 1 --history 5 --cycle-noise 0.1 --ema 0.9",
     # Killed in the game, it has seen its first phase, whose end lies in the first epoch.
@@ -143,6 +144,7 @@ class TestKilled:
     @pytest.mark.parametrize(
         ("model", "second", "players", "title"),
         [
+            ("conditional", "asked", 2, "As asked for"),
             ("cyclegan", "patches", 2, "There and back"),
             ("animegan", "patches", 3, "Drawn"),
             ("vae", "back", 1, "There and back"),

@@ -66,7 +66,7 @@ def evaluate(
 
     `python -m anime_keras evaluate --metrics translation --out here`
     """
-    from anime_keras.metrics import evaluation
+    from anime_keras.metrics import attributes, evaluation
 
     chosen = None if metrics is None else [n.strip() for n in metrics.split(",") if n.strip()]
     if chosen is not None:
@@ -101,6 +101,8 @@ def evaluate(
         real, held_out = _real(opened.settings, data, count or COUNT)
         model = attempt(opened.load_model)
         fake = Generated(model, count or COUNT, seed)
+        if fake.asked:
+            asked = attributes.in_factors(fake.asked, model.attributes)
         if "ppl" in (chosen or ()):
             generator = _generator(opened)
     else:
@@ -240,10 +242,13 @@ def _generator(run: Any) -> Any:
 
     exact = Run(run.folder, dataclasses.replace(run.settings, precision="float32")).load_model()
     exact.generate(1)  # an averaged generator measures its statistics at its first drawing
-    return Generator(
-        lambda points: keras.ops.convert_to_numpy(exact(keras.ops.convert_to_tensor(points))),
-        exact.latent_dim,
-    )
+
+    def draw(points: np.ndarray) -> np.ndarray:
+        if hasattr(exact, "ask"):  # both ends of a step are asked for the same words
+            points = exact.join(points, exact.ask(len(points)))
+        return keras.ops.convert_to_numpy(exact(keras.ops.convert_to_tensor(points)))
+
+    return Generator(draw, exact.latent_dim)
 
 
 def _extractor(name: str) -> Any:

@@ -16,6 +16,12 @@ def generate(
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="A walk through the latent space, as a GIF.")
     ] = False,
+    where: Annotated[
+        str, typer.Option(help="What to ask for, such as hair_color=blue,expression=smile.")
+    ] = "",
+    sheet: Annotated[
+        str, typer.Option(help="One person with each word of two: hair_color,expression.")
+    ] = "",
     scale: Annotated[int, typer.Option(min=1, max=16, help="Enlarge by this factor.")] = 1,
 ) -> None:
     """Draw pictures with a trained run.
@@ -24,6 +30,10 @@ def generate(
     `python -m anime_keras generate --run runs/demo --count 64 --seed 0 --out grid.png`
 
     `python -m anime_keras generate --run runs/demo --count 8 --interpolate --out walk.gif`
+
+    `python -m anime_keras generate --run runs/words --where hair_color=blue --out blue.png`
+
+    `python -m anime_keras generate --run runs/words --sheet hair_color,expression --out sheet.png`
     """
     from anime_keras import latents, plots
     from anime_keras.runs import Run
@@ -38,11 +48,41 @@ def generate(
             f"python -m anime_keras translate --run {run} --input photo.jpg --out faces"
         )
     model = attempt(opened.load_model)
-    if interpolate:
+    asked = _asked(where)
+    if (asked or sheet) and not hasattr(model, "ask"):
+        fail(
+            f"The run in {run} is a {opened.settings.model}, which cannot be asked for words. "
+            "Train one that can: python -m anime_keras train conditional"
+        )
+    if sheet:
+        names = [name.strip() for name in sheet.split(",")]
+        if len(names) != 2 or interpolate:
+            fail(
+                "--sheet takes two attributes, such as hair_color,expression, and makes a picture."
+            )
+        found = attempt(model.sheet, *names, seed=seed, **asked)
+        flat = found.reshape(-1, *found.shape[2:])
+        plots.save(out, plots.grid(flat, columns=found.shape[1], scale=scale))
+    elif interpolate:
         points = latents.draw(max(count, 2), model.latent_dim, seed)
         path = latents.loop(points, frames_between=12)
+        if hasattr(model, "ask"):  # the words of one picture, all the way
+            words = attempt(model.ask, 1, seed, **asked)
+            path = model.join(path, {n: w.repeat(len(path)) for n, w in words.items()})
         frames = [plots.grid(picture[None], gap=0, scale=scale) for picture in model.draw(path)]
         plots.gif(out, frames, seconds=0.08, hold=0.08)
     else:
-        plots.save(out, plots.grid(model.generate(count, seed=seed), scale=scale))
+        pictures = attempt(model.generate, count, seed=seed, **asked)
+        plots.save(out, plots.grid(pictures, scale=scale))
     console.print(f"Look at {shown(out)}")
+
+
+def _asked(where: str) -> dict[str, str]:
+    """The words of "hair_color=blue,expression=smile" by their attributes."""
+    asked = {}
+    for part in where.split(",") if where else ():
+        name, _, word = (text.strip() for text in part.partition("="))
+        if not name or not word:
+            fail(f"--where takes attribute=word, such as hair_color=blue, not {part!r}.")
+        asked[name] = word
+    return asked

@@ -49,14 +49,24 @@ def fail(message: str) -> None:
 
 
 def pictures(settings: Any) -> Any:
-    """The training pictures of a run's settings, with a bar; X and Y for a model that translates."""
+    """The training pictures of a run's settings, with a bar.
+
+    X and Y for a model that translates, pictures and labels for one that learns from labels.
+    """
     if settings.translates:
         # Drawn ones of Y are of another seed: nobody is in both, so that no pair is among them.
         return (
             pictures_of(settings.data, settings.seed, settings),
             pictures_of(settings.y, settings.seed + 1, settings),
         )
-    return pictures_of(settings.data, settings.seed, settings)
+    images = pictures_of(settings.data, settings.seed, settings)
+    if settings.labelled:
+        from anime_keras.data import collections
+
+        return images, attempt(
+            collections.known_labels, settings.data, settings.count, settings.seed
+        )[0]
+    return images
 
 
 def pictures_of(source: str, seed: int, settings: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
+import numpy as np
 import typer
 
 from anime_keras.cli.shared import Seed, attempt, console, fail, given, pictures, shown
@@ -48,6 +49,10 @@ def _every(
     score_every: Annotated[
         int, typer.Option(min=0, help="Measure FID and KID every so many epochs; 0 never.")
     ] = 0,
+    begin: Annotated[
+        str | None,
+        typer.Option(help="Begin with the weights of this run, or model of the kit (see `models`)."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Stands for its signature alone."""
@@ -106,6 +111,8 @@ def _train(
     else:
         network, rules = own
         rules["accumulate"] = accumulate
+        if "attributes" in network:
+            network |= _words(network["attributes"], data, settings["count"], settings["seed"])
         chosen = Settings(model=model, data=data or x, network=network, rules=rules, **settings)
         run = attempt(Run.create, out, chosen)
     train_run(run, pictures(run.settings))
@@ -254,6 +261,10 @@ def stylegan2(
     ] = None,
     path_length: Annotated[float, typer.Option(help="Weight of G's penalty.")] = 2.0,
     style_mixing: Annotated[float, typer.Option(help="Share of pictures of two styles.")] = 0.9,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Augment as overfitting asks for: for few pictures.")
+    ] = False,
+    freeze: Annotated[int, typer.Option(help="First blocks of D that stay as they are.")] = 0,
 ) -> Own:
     """Train a StyleGAN2: pictures from styles. The defaults suit 64 px on a laptop.
 
@@ -270,12 +281,14 @@ def stylegan2(
         "fmaps": fmaps,
         "max_channels": max_channels,
         "ema": ema,
+        "adaptive": adaptive,
     }
     rules = {
         "learning_rate": learning_rate,
         "r1": r1,
         "path_length": path_length,
         "style_mixing": style_mixing,
+        "freeze": freeze,
     }
     return network, rules
 
@@ -375,6 +388,100 @@ def vae(
         "decay": decay,
     }
     return network, rules
+
+
+@trains("conditional")
+def conditional(
+    attributes: Annotated[
+        str, typer.Option(help="What it can be asked for: labels that the pictures have.")
+    ] = "hair_color,expression",
+    conditioning: Annotated[
+        str, typer.Option(help="How D is told words: projection, ac or both.")
+    ] = "projection",
+    classification: Annotated[
+        float, typer.Option(help="Weight of the class loss; ac, both.")
+    ] = 1.0,
+    latent_dim: Annotated[
+        int, typer.Option(help="Numbers that a picture is made from, beside the words.")
+    ] = 100,
+    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
+    loss: Annotated[
+        str,
+        typer.Option(help="non_saturating, minimax, least_squares, hinge or relativistic."),
+    ] = "non_saturating",
+    learning_rate: Annotated[float, typer.Option(help="Adam's, of both players.")] = 2e-4,
+    discriminator_learning_rate: Annotated[
+        float | None, typer.Option(help="Where it should differ.")
+    ] = None,
+    decay: Annotated[
+        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
+    ] = "constant",
+    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    label_smoothing: Annotated[float, typer.Option(help="Real pictures get 1 - this.")] = 0.0,
+    r1: Annotated[float, typer.Option(help="Gamma of the R1 penalty.")] = 0.0,
+    normalization: Annotated[
+        str, typer.Option(help="Of the discriminator: batch, layer or none.")
+    ] = "batch",
+    spectral_norm: Annotated[bool, typer.Option("--spectral-norm", help="In D.")] = False,
+    augmentation: Annotated[
+        str, typer.Option(help="What D sees is changed by: color,translation,cutout.")
+    ] = "",
+    ema: Annotated[float, typer.Option(help="Decay of the averaged generator; 0 for none.")] = 0.99,
+) -> Own:
+    """Train a conditional DCGAN: pictures from noise, of what was asked for.
+
+    Drawn faces have all labels. `data prepare` keeps those that come with pictures; where one is
+    missing, the picture is learned from all the same.
+
+    Examples:
+    `python -m anime_keras train conditional --minutes 15 --out runs/words`
+
+    `python -m anime_keras train conditional --data mine --attributes eye_color --epochs 9 --out a`
+
+    `python -m anime_keras train conditional --resume --out runs/words`
+    """
+    network = {
+        "attributes": [name.strip() for name in attributes.split(",") if name.strip()],
+        "conditioning": conditioning,
+        "latent_dim": latent_dim,
+        "width": width,
+        "normalization": normalization,
+        "spectral_norm": spectral_norm,
+        "augmentation": [name for name in augmentation.split(",") if name],
+        "ema": ema,
+    }
+    rules = {
+        "loss": loss,
+        "classification": classification,
+        "learning_rate": learning_rate,
+        "discriminator_learning_rate": discriminator_learning_rate,
+        "beta_1": beta_1,
+        "label_smoothing": label_smoothing,
+        "r1": r1,
+        "decay": decay,
+    }
+    return network, rules
+
+
+def _words(chosen: list[str], data: str, count: int | None, seed: int) -> dict[str, Any]:
+    """The words of attributes and their shares in the training pictures; says what is missing."""
+    from anime_keras.data import collections
+
+    labels, names = attempt(collections.known_labels, data, count, seed)
+    attributes, shares = {}, {}
+    for name in chosen:
+        if name not in labels:
+            fail(f"There are no labels {name!r}: choose from {', '.join(labels)}.")
+        counts = np.bincount(labels[name][labels[name] >= 0], minlength=len(names[name]))
+        if not counts.any():
+            fail(f"No picture has a label {name}: choose from {', '.join(labels)}.")
+        attributes[name] = list(names[name])
+        shares[name] = (counts / counts.sum()).tolist()
+        total = len(labels[name])
+        console.print(
+            f"{name}: {len(counts)} words, missing from {total - counts.sum():,} of {total:,} pictures."
+        )
+    return {"attributes": attributes, "shares": shares}
 
 
 # --- running one ----------------------------------------------------------------------------------

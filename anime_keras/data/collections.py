@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from anime_keras.data import archives, labels, reading, records, rendering
+from anime_keras.data import archives, labels, people, reading, records, rendering
 from anime_keras.data.people import FACTORS
 from anime_keras.data.reading import SUFFIXES
 
@@ -183,6 +183,31 @@ def collection(
     if (Path(data) / records.MANIFEST).is_file():
         return records.Prepared.open(data).pictures(split).first(limit)
     return Folder(data, limit)
+
+
+def known_labels(
+    data: str | Path, limit: int | None = None, seed: int = 0, split: str = "train"
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
+    """What is known of the pictures of `collection` with the same arguments, without looking at them.
+
+    Returns:
+        Label -> int64 (count,), the place of its word, or -1 where it is unknown; label -> its words.
+
+    Raises:
+        ValueError: there are no labels, or not that split.
+    """
+    if str(data) in STYLES:
+        return people.sample(limit or DRAWN, seed).factors, dict(FACTORS)
+    found = {}
+    if (Path(data) / records.MANIFEST).is_file():
+        prepared = records.Prepared.open(data)
+        found = {name: places[:limit] for name, places in prepared.labels(split).items()}
+    if not found:
+        raise ValueError(
+            f"There are no labels in {data}. Make records of it, which keep those that come with "
+            f"pictures: python -m anime_keras data prepare {data} --out prepared"
+        )
+    return found, prepared.label_names
 
 
 def name(data: str | Path) -> str:

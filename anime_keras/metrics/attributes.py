@@ -164,6 +164,26 @@ def accuracy(seen: Reading, asked: Mapping[str, np.ndarray]) -> dict[str, Accura
     return found
 
 
+def in_factors(
+    asked: Mapping[str, np.ndarray], names: Mapping[str, Sequence[str]]
+) -> dict[str, np.ndarray]:
+    """What a model was asked for in its own words, as `accuracy` takes it.
+
+    Args:
+        asked: attribute -> place of the word, int (n,), -1 for none.
+        names: attribute -> the model's words, which may be others than the network's, or in another
+            order. An attribute that the network does not know, or shares no word with, is left out;
+            of a word that it does not know nothing is asked.
+    """
+    found = {}
+    for name in sorted(asked.keys() & FACTORS.keys()):
+        words = [FACTORS[name].index(w) if w in FACTORS[name] else -1 for w in names[name]]
+        places = np.array([*words, -1])[asked[name]]
+        if (places >= 0).any():
+            found[name] = places
+    return found
+
+
 # --- as in the training set -----------------------------------------------------------------------
 
 
