@@ -19,7 +19,7 @@ from anime_keras.weights import vae
 NAME = "vae_gan"
 FILE = f"{NAME}.weights.npz"
 SIZE = 64
-NETWORK = {"latent_dim": vae.NETWORK["latent_dim"], "width": vae.NETWORK["width"]}
+NETWORK = vae.NETWORK
 BATCH = 32
 RULES = {"gamma": 1e-3, "learning_rate": 3e-4, "decay": "cosine"}
 EPOCHS = 6
