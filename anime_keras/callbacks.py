@@ -83,6 +83,7 @@ _REMEDIES = {
     "CycleGAN": "a lower learning rate (--learning-rate 0.0001), a lower lambda (--cycle 5)",
     "AnimeGAN": "a lower learning rate (--learning-rate 0.00001)",
     "VAE": "a lower learning rate (--learning-rate 0.0003)",
+    "VAEGAN": "a lower learning rate (--learning-rate 0.0001)",
     "DCGAN": "a lower learning rate (--learning-rate 0.0001), spectral normalisation "
     "(--spectral-norm), another loss (--loss hinge)",
 }

@@ -166,7 +166,7 @@ def _figures(settings: dict) -> tuple:
         return _DRAWN
     if settings.get("y") is not None:
         return _TRANSLATED
-    return _CODED if settings["model"] == "vae" else _FIGURES
+    return _CODED if settings["model"] in ("vae", "vae-gan") else _FIGURES
 
 
 def _measured(folder: Path) -> str:

@@ -351,7 +351,11 @@ def vae(
     latent_dim: Annotated[int, typer.Option(help="Numbers that a code has.")] = 64,
     width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
     likelihood: Annotated[
-        str, typer.Option(help="Of a pixel: gaussian or bernoulli.")
+        str,
+        typer.Option(
+            help="Of a pixel: gaussian or bernoulli; perceptual: gaussian, and of what a frozen "
+            "network sees."
+        ),
     ] = "gaussian",
     sigma: Annotated[
         float | None,
@@ -361,6 +365,9 @@ def vae(
     free_bits: Annotated[
         float, typer.Option(help="Nats that each number of a code has for nothing.")
     ] = 0.0,
+    perceptual: Annotated[
+        float, typer.Option(help="What the network sees, beside pixels; with perceptual.")
+    ] = 1.0,
     learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 1e-3,
     decay: Annotated[
         str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
@@ -371,7 +378,7 @@ def vae(
     Examples:
     `python -m anime_keras train vae --minutes 5 --out runs/codes`
 
-    `python -m anime_keras train vae --data my_pictures --beta 4 --epochs 50 --out runs/mine`
+    `python -m anime_keras train vae --likelihood perceptual --beta 5 --minutes 30 --out runs/sharp`
 
     `python -m anime_keras train vae --resume --out runs/mine`
     """
@@ -384,7 +391,40 @@ def vae(
     rules = {
         "beta": beta,
         "free_bits": free_bits,
+        "perceptual": perceptual,
         "learning_rate": learning_rate,
+        "decay": decay,
+    }
+    return network, rules
+
+
+@trains("vae-gan")
+def vae_gan(
+    latent_dim: Annotated[int, typer.Option(help="Numbers that a code has.")] = 64,
+    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
+    gamma: Annotated[
+        float, typer.Option(help="The decoder's weight of likeness, beside the game.")
+    ] = 1e-3,
+    beta: Annotated[float, typer.Option(help="Weight of the KL term.")] = 1.0,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, of all three.")] = 3e-4,
+    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    decay: Annotated[
+        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
+    ] = "constant",
+) -> Own:
+    """Train a VAE-GAN: a VAE that a discriminator compares, and whose decoder it judges.
+
+    Examples:
+    `python -m anime_keras train vae-gan --minutes 30 --out runs/game`
+
+    `python -m anime_keras train vae-gan --resume --out runs/game`
+    """
+    network = {"latent_dim": latent_dim, "width": width}
+    rules = {
+        "gamma": gamma,
+        "beta": beta,
+        "learning_rate": learning_rate,
+        "beta_1": beta_1,
         "decay": decay,
     }
     return network, rules
