@@ -25,7 +25,17 @@ import numpy as np
 from filelock import FileLock, Timeout
 from keras import ops
 
-from anime_keras import callbacks, checkpoints, latents, models, plots, report, tasks, training
+from anime_keras import (
+    callbacks,
+    checkpoints,
+    latents,
+    models,
+    plots,
+    report,
+    shelf,
+    tasks,
+    training,
+)
 from anime_keras.data.pipelines import tensorflow_is_there
 from anime_keras.data.records import Pictures
 
@@ -71,6 +81,8 @@ class Settings:
         deterministic: ask the backend for bit-exact operations.
         checkpoint_minutes: at most so long between two checkpoints.
         score_every: measure FID and KID after every so many epochs; 0 for never.
+        begin: begin with the weights of this run or model of the kit (`shelf.begin`); None for
+            weights drawn at random.
         network: further arguments of the model's `__init__`.
         rules: arguments of its `compile`.
     """
@@ -89,6 +101,7 @@ class Settings:
     deterministic: bool = False
     checkpoint_minutes: float = 5.0
     score_every: int = 0
+    begin: str | None = None
     network: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
 
@@ -147,7 +160,9 @@ class Run:
                 f"There is a run in {folder} already. Continue it with --resume, or choose another "
                 "folder."
             )
-        run.build_model()  # raises for networks and rules that there are not
+        model = run.build_model()  # raises for networks and rules that there are not
+        if settings.begin:
+            shelf.begin(model, settings.begin)
         return run
 
     @classmethod
@@ -285,6 +300,8 @@ class Run:
             position.step, position.seconds = saved["step"], saved["seconds"]
             if not position.at_epoch_end:
                 meters = [ops.convert_to_numpy(v) for v in model.metrics_variables]
+        elif settings.begin:
+            shelf.begin(model, settings.begin)
 
         if not self.settings_path.exists():
             self._write_settings()

@@ -84,7 +84,7 @@ def write_card(name: str, folder: Path, run: Any, **about: Any) -> None:
         name: of the weights.
         folder: where both lie.
         run: the `runs.Run` that trained them.
-        **about: what else the card should say, such as `trained_on` in words.
+        **about: what else the card should say: `trained_on` in words, `measured` as what -> value.
     """
     import keras
 
@@ -92,6 +92,7 @@ def write_card(name: str, folder: Path, run: Any, **about: Any) -> None:
 
     settings, history = run.settings, read_history(run.folder / "history.csv")
     card = {
+        "model": settings.model,
         **about,
         "commit": _commit(),
         "steps": int(history["step"][-1]),

@@ -140,6 +140,7 @@ def main(
         run,
         trained_on=f"drawings of this kit: {COUNT} portraits of seed {SEED}, {COUNT} anime faces of "
         f"seed {SEED + 1}",
+        measured={},  # by `evaluate --metrics translation`, written in afterwards
         first=FIRST,
     )
 

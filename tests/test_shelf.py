@@ -1,0 +1,120 @@
+"""The shelf: what is there, loading by run or name, and beginning with another's weights."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from anime_keras import checkpoints, data, models, shelf, weights
+from anime_keras.cli import app
+from anime_keras.runs import Run, Settings
+
+TINY = {"width": 4, "latent_dim": 8}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with a trained run, one that has only begun, and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("runs")
+    settings = Settings(
+        count=16, size=32, epochs=1, batch_size=8, network=TINY, precision="float32"
+    )
+    run = Run.create(folder / "faces", settings)
+    run.train(data.render(16, size=32).images, progress=False)
+    (folder / "begun").mkdir()
+    (folder / "begun" / "settings.json").write_text((folder / "faces/settings.json").read_text())
+    (folder / "broken").mkdir()
+    (folder / "broken" / "settings.json").write_text("{")
+    return folder
+
+
+def test_shipped_models_are_listed_and_load():
+    """Every generator of the kit is on the shelf, is what its card says, and can do something."""
+    assert "portrait_anime" in shelf.names() and "face_finder" not in shelf.names()
+    for entry in shelf.entries("no such folder"):
+        model = models.load(entry.name)
+        assert model.image_size == entry.size
+        assert shelf.can(model) in ("makes pictures", "turns pictures", "makes and turns pictures")
+        assert "drawings of this kit" in entry.trained_on
+        assert entry.measured, f"{entry.name}'s card has no numbers"
+    total = sum(path.stat().st_size for path in weights.FOLDER.glob("*.weights.*"))
+    assert total < 40_000_000
+
+
+def test_runs_are_listed_and_load(runs):
+    entries = [e for e in shelf.entries(runs) if e.model == "dcgan" and "runs" in e.name]
+    assert [entry.name for entry in entries] == [str(runs / "faces")]
+    assert entries[0].size == 32 and entries[0].trained_on == "16 of rendered, 2 steps"
+    assert entries[0].measured == {}
+    row = {"name": "FID", "value": 12.345678}
+    (runs / "faces" / "metrics.json").write_text(json.dumps({"results": [row]}))
+    assert shelf.entries(runs)[-1].measured == {"FID": "12.35"}
+    (runs / "faces" / "metrics.json").write_text("half a fi")
+    assert shelf.entries(runs)[-1].measured == {}
+    (runs / "faces" / "metrics.json").unlink()
+    expected = Run.open(runs / "faces").load_model().generate(2)
+    np.testing.assert_array_equal(models.load(runs / "faces").generate(2), expected)
+
+
+def test_nothing_of_that_name():
+    with pytest.raises(FileNotFoundError, match=r"no model of that name.*portrait_anime"):
+        models.load("runs/nobody")
+
+
+def test_beginning_with_the_weights_of_a_run(runs, tmp_path):
+    settings = Settings(
+        count=16,
+        size=32,
+        epochs=1,
+        batch_size=8,
+        seed=5,
+        network={**TINY, "augmentation": ["color"]},
+        rules={"learning_rate": 1e-9},
+        precision="float32",
+        begin=str(runs / "faces"),
+    )
+    run = Run.create(tmp_path / "tuned", settings)
+    run.train(data.render(16, size=32, seed=5).images, progress=False)
+    before, after = (models.load(path) for path in (runs / "faces", tmp_path / "tuned"))
+    for ours, theirs in zip(
+        after.generator.trainable_weights, before.generator.trainable_weights, strict=True
+    ):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-7)
+    assert json.loads((tmp_path / "tuned/settings.json").read_text())["begin"] == str(
+        runs / "faces"
+    )
+    # Its own optimizers and chance: nothing of the other's.
+    assert int(after.generator_optimizer.iterations) == 2
+    assert not np.array_equal(after.latent_seed.state.numpy(), before.latent_seed.state.numpy())
+
+
+def test_beginning_with_what_does_not_fit(runs, tmp_path):
+    gan = models.DCGAN(image_size=32, width=6, latent_dim=8)
+    with pytest.raises(ValueError, match=r"are others: width 4, not 6\. Choose the same"):
+        shelf.begin(gan, runs / "faces")
+    with pytest.raises(ValueError, match="is a DCGAN, not a VAE"):
+        shelf.begin(models.VAE(image_size=32, width=4), runs / "faces")
+    settings = Settings(size=32, epochs=1, network=TINY, begin="nothing")
+    with pytest.raises(FileNotFoundError, match="There is no run in nothing"):
+        Run.create(tmp_path / "new", settings)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_dtype_policy_survives_beginning(runs):
+    gan = models.DCGAN(image_size=32, **TINY)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        shelf.begin(gan, runs / "faces")
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_the_command(runs):
+    result = CliRunner().invoke(app, ["models", "--runs", str(runs)], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "portrait_anime" in result.output and "64 px" in result.output
+    assert "faces" in result.output and "nothing yet" in result.output
+    assert len(checkpoints.available(runs / "faces" / "checkpoints")) >= 1
