@@ -37,7 +37,8 @@ main()
 OPTIONS = {
     "dcgan": "--count 128 --latent-dim 8 --batch-size 8 --augmentation color,translation",
     "conditional": "--count 128 --latent-dim 8 --batch-size 8 --conditioning both",
-    "vae": "--count 128 --latent-dim 8 --batch-size 8 --free-bits 0.1",
+    "vae": "--count 128 --latent-dim 8 --batch-size 8 --free-bits 0.1 --likelihood perceptual",
+    "vae-gan": "--count 128 --latent-dim 8 --batch-size 8",
     "cyclegan": "--count 32 --batch-size 2 --blocks 1 --history 5 --cycle-noise 0.1 --ema 0.9",
     # Killed in the game, it has seen its first phase, whose end lies in the first epoch.
     "animegan": "--count 32 --batch-size 2 --first-steps 6 --ema 0.9",
@@ -148,6 +149,7 @@ class TestKilled:
             ("cyclegan", "patches", 2, "There and back"),
             ("animegan", "patches", 3, "Drawn"),
             ("vae", "back", 1, "There and back"),
+            ("vae-gan", "back", 3, "There and back"),
         ],
     )
     def test_other_models(self, tmp_path, model, second, players, title):
