@@ -19,6 +19,8 @@ only the way there differs. On TensorFlow:
 benchmarks/dcgan_step.py and cyclegan_step.py measure what they are worth together.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -29,8 +31,24 @@ from keras import ops
 Tensor = Any
 BACKEND = keras.backend.backend()
 UNROLLED = 16  # pictures that `instance_norm` takes one by one; more would swell the graph
+_plain = False  # within `portable`
 if BACKEND == "tensorflow":
     import tensorflow as tf
+
+
+@contextmanager
+def portable() -> Iterator[None]:
+    """Take the `keras.ops` form of every operation, for a graph that other programs shall run.
+
+    What is fast here need not be there, nor be known there; and kernels that were prepared for fewer
+    multiplications would make a file up to four times as large.
+    """
+    global _plain
+    before, _plain = _plain, True
+    try:
+        yield
+    finally:
+        _plain = before
 
 
 def batch_norm(
@@ -66,7 +84,8 @@ def instance_norm(maps: Tensor, epsilon: float) -> Tensor:
     Returns:
         Maps of mean 0 and variance 1 in the inputs' shape and dtype.
     """
-    if BACKEND == "tensorflow" and maps.shape[0] is not None and maps.shape[0] <= UNROLLED:
+    few = maps.shape[0] is not None and maps.shape[0] <= UNROLLED
+    if BACKEND == "tensorflow" and few and not _plain:
         # BatchNorm over a batch of one picture.
         ones, zeros = tf.ones(maps.shape[-1]), tf.zeros(maps.shape[-1])
         return tf.concat(
@@ -138,7 +157,7 @@ def reflected_conv(maps: Tensor, kernel: Tensor) -> Tensor:
 
 def _on_cpu(maps: Tensor, *dtypes: str) -> bool:
     """Whether maps of one of those dtypes are computed by TensorFlow without a GPU."""
-    if BACKEND != "tensorflow" or keras.backend.standardize_dtype(maps.dtype) not in dtypes:
+    if BACKEND != "tensorflow" or _plain or keras.backend.standardize_dtype(maps.dtype) not in dtypes:
         return False
     return not tf.config.list_physical_devices("GPU")
 
