@@ -243,9 +243,11 @@ def _translation(found: dict) -> str:
     from anime_keras.metrics import counterparts
 
     about = found["about"]
+    ways = len({"x2y", "y2x"} & set(found))
+    translated, albums = about["pictures"][:ways], about["albums"][::-1][:ways]
     text = (
-        f"{about['pictures'][0]:,} and {about['pictures'][1]:,} pictures of {about['size']} px were "
-        f"translated, and compared with {about['albums'][1]:,} and {about['albums'][0]:,} others of "
+        f"{' and '.join(f'{n:,}' for n in translated)} pictures of {about['size']} px were "
+        f"translated, and compared with {' and '.join(f'{n:,}' for n in albums)} others of "
         "the kind that they became."
     )
     if found["x2y"]["paired"]:

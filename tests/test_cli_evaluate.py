@@ -165,15 +165,15 @@ def portraits(tmp_path_factory):
     return begun(tmp_path_factory.mktemp("portraits") / "run", "portraits", "anime")
 
 
-def begun(folder, x, y):
+def begun(folder, x, y, model="cyclegan", **network):
     settings = Settings(
-        model="cyclegan",
+        model=model,
         data=str(x),
         y=str(y),
         size=32,
         epochs=1,
         precision="float32",
-        network={"width": 4, "residual_blocks": 1},
+        network={"width": 4, **(network or {"residual_blocks": 1})},
     )
     folder.mkdir()
     (folder / "settings.json").write_text(json.dumps(dataclasses.asdict(settings)))
@@ -215,6 +215,21 @@ def test_a_run_that_translates_is_scored_against_the_truth(portraits, small_albu
     assert "the true counterparts are known" in page and "<td>hair color</td>" in page
     assert "cyclegan on portraits and anime pictures" in page
     assert (portraits / "translation.png").stat().st_size > 10_000
+
+
+def test_a_run_that_knows_no_way_back(tmp_path, small_albums):
+    folder = begun(tmp_path / "run", "portraits", "anime", "animegan", ema=0.5)
+    output = run("evaluate", "--run", folder, "--count", 50)
+    assert "Portraits to anime: distance to the true counterpart" in output
+    assert "Anime to portraits" not in output and "there and back" not in output
+    found = json.loads((folder / "metrics.json").read_text())["translation"]
+    assert "y2x" not in found
+    model = Run.open(folder).load_model()
+    x, y = counterparts.drawn(50, 32)
+    distance = np.abs(model.translate(x.pictures).astype(float) - y.pictures).mean() / 255
+    assert found["x2y"]["results"][0]["value"] == pytest.approx(distance, rel=1e-3)
+    page = (folder / "report.html").read_text()
+    assert "50 pictures of 32 px were translated, and compared with 60 others" in page
 
 
 def test_folders_without_counterparts(tmp_path):

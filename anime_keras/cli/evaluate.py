@@ -182,6 +182,7 @@ def _translator(
     from anime_keras.data import collections
     from anime_keras.metrics import counterparts
     from anime_keras.metrics.evaluation import Translator
+    from anime_keras.models import AnimeGAN
 
     model = attempt(run.load_model) if run else attempt(load_shipped)
     trained = (run.settings.data, run.settings.y) if run else ("portraits", "anime")
@@ -195,11 +196,12 @@ def _translator(
         domains = pair if styles[0] == "portrait" else pair[::-1]
     else:
         domains = [_domain(source, size, count, seed, run) for source in sources]
-    translator = Translator(
-        lambda images: model.translate(images, "x2y"),
-        lambda images: model.translate(images, "y2x"),
-        *domains,
+    ways = (
+        (model.translate, None)
+        if isinstance(model, AnimeGAN)
+        else (lambda images: model.translate(images), lambda images: model.translate(images, "y2x"))
     )
+    translator = Translator(*ways, *domains)
     return model, translator, " and ".join(map(collections.name, sources))
 
 

@@ -211,17 +211,23 @@ class Direction:
 
 @dataclass(frozen=True)
 class Translation:
-    """Both directions' scores.
+    """Both directions' scores, or those of the only one that there is.
 
     Attributes:
         x2y: portraits to anime, say.
-        y2x: and back.
+        y2x: and back; None where nothing leads back.
         about: numbers of pictures, their size, the seed.
     """
 
     x2y: Direction
-    y2x: Direction
+    y2x: Direction | None
     about: dict[str, Any]
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """Those that there are, by their names."""
+        both = {"x2y": self.x2y, "y2x": self.y2x}
+        return {name: direction for name, direction in both.items() if direction}
 
     def __str__(self) -> str:
         return "\n\n".join(str(table) for table in tables(self.to_dict()))
@@ -229,23 +235,23 @@ class Translation:
     @property
     def warnings(self) -> list[str]:
         """Why a number may mean less than it seems to; each once."""
-        results = self.x2y.results + self.y2x.results
+        results = [result for one in self.directions.values() for result in one.results]
         return list(dict.fromkeys(text for result in results for text in result.warnings))
 
     @property
     def sheet(self) -> np.ndarray:
         """Some faces of either direction, one above the other."""
-        return np.concatenate([self.x2y.sheet, self.y2x.sheet])
+        return np.concatenate([one.sheet for one in self.directions.values()])
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers in JSON's types."""
-        directions = {"x2y": self.x2y.to_dict(), "y2x": self.y2x.to_dict()}
+        directions = {name: one.to_dict() for name, one in self.directions.items()}
         return {"about": self.about, **directions, "warnings": self.warnings}
 
 
 def measure(
     there: Translate,
-    back: Translate,
+    back: Translate | None,
     x: Domain,
     y: Domain,
     extractor: Any = "anime",
@@ -256,7 +262,7 @@ def measure(
 
     Args:
         there: pictures of X to pictures of Y.
-        back: pictures of Y to pictures of X.
+        back: pictures of Y to pictures of X; None for a translator that knows no way back.
         x: as `drawn` or `unpaired` give it. If both know the truth, their pictures are pairs.
         y: likewise.
         extractor: as for `extractors.get`; in its features distances, FID and KID are measured.
@@ -282,10 +288,8 @@ def measure(
         )
     extractor = extractors.get(extractor)
     palettes = (Palette.of(x.album), Palette.of(y.album)) if paired else None
-    found = [
-        _direction(*way, extractor, seed, progress)
-        for way in ((there, back, x, y, palettes), (back, there, y, x, palettes and palettes[::-1]))
-    ]
+    ways = [(there, back, x, y, palettes), (back, there, y, x, palettes and palettes[::-1])]
+    found = [_direction(*way, extractor, seed, progress) if way[0] else None for way in ways]
     about = {
         "pictures": [len(x.pictures), len(y.pictures)],
         "albums": [len(x.album), len(y.album)],
@@ -298,7 +302,7 @@ def measure(
 
 def _direction(
     there: Translate,
-    back: Translate,
+    back: Translate | None,
     source: Domain,
     target: Domain,
     palettes: tuple[Palette, Palette] | None,
@@ -310,7 +314,7 @@ def _direction(
     paired = palettes is not None
     what = f"{source.name} to {target.name}"
     translated = _apply(there, source.pictures, what, progress)
-    returned = _apply(back, translated, f"{what} and back", progress)
+    returned = _apply(back, translated, f"{what} and back", progress) if back else None
     before, after = attributes.read(source.pictures), attributes.read(translated)
     own, new = _features(source.pictures, extractor), _features(translated, extractor)
     album = references.reference(
@@ -334,9 +338,11 @@ def _direction(
         truth, ceiling, wanted = _as_truth(before, target), None, None
         results = []
     results += _pose(truth, before, after, ceiling, translated.shape[1])
-    results += _round_trip(source.pictures, returned)
+    if back:
+        results += _round_trip(source.pictures, returned)
+        rows.append(returned)
     results += _as_a_whole(album, own, new, wanted, seed)
-    sheet = np.concatenate([row[:SHEET] for row in [*rows, returned]])
+    sheet = np.concatenate([row[:SHEET] for row in rows])
     return Direction(
         source.name,
         target.name,
@@ -606,8 +612,7 @@ _TITLES = {
 def tables(found: Mapping[str, Any]) -> list[Table]:
     """The scores as tables, from what `Translation.to_dict` gave or a metrics.json holds."""
     made = []
-    for name in ("x2y", "y2x"):
-        one = found[name]
+    for one in (found[name] for name in ("x2y", "y2x") if name in found):
         title = f"{one['source'].capitalize()} to {one['target']}"
         against = "the truth" if one["paired"] else "what it read before; the truth is not known"
         groups: dict[tuple, list] = {}

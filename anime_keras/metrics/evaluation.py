@@ -75,13 +75,13 @@ class Translator:
 
     Attributes:
         there: pictures uint8 (n, side, side, 3) of X to as many of Y.
-        back: of Y to X.
+        back: of Y to X; None where nothing leads back.
         x: pictures of X, as `counterparts.drawn` or `counterparts.unpaired` give them.
         y: pictures of Y.
     """
 
     there: counterparts.Translate
-    back: counterparts.Translate
+    back: counterparts.Translate | None
     x: counterparts.Domain
     y: counterparts.Domain
 

@@ -52,6 +52,19 @@ def unchanged(domains):
     return measure(same, same, domains)
 
 
+def test_one_way(domains, unchanged):
+    """Without a way back: the same scores of the way there, and none of the other or of the cycle."""
+    found = measure(same, None, domains)
+    assert found.y2x is None and list(found.to_dict()) == ["about", "x2y", "warnings"]
+    both = [r for r in unchanged.x2y.results if not r.name.startswith("cycle")]
+    assert [r.name for r in found.x2y.results] == [r.name for r in both]
+    assert [r.value for r in found.x2y.results] == [r.value for r in both]
+    assert "Anime to portraits" not in str(found)
+    rows = {side.shape[0] for side in (found.sheet, unchanged.x2y.sheet)}
+    assert len(rows) == 2 and found.sheet.shape == found.x2y.sheet.shape
+    assert set(found.warnings) <= set(unchanged.warnings)
+
+
 # --- the truth itself -----------------------------------------------------------------------------
 
 
