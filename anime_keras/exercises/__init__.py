@@ -19,6 +19,8 @@ MODULES = {
     "05": "evaluation",
     "07": "cyclegan",
     "08": "cyclegan_losses",
+    "10": "stylegan2",
+    "11": "animegan",
     "12": "failures",
 }
 """Number of a notebook -> the module here that holds its exercises."""
