@@ -51,7 +51,9 @@ def _every(
     ] = 0,
     begin: Annotated[
         str | None,
-        typer.Option(help="Begin with the weights of this run, or model of the kit (see `models`)."),
+        typer.Option(
+            help="Begin with the weights of this run, or model of the kit (see `models`)."
+        ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
@@ -261,6 +263,9 @@ def stylegan2(
     ] = None,
     path_length: Annotated[float, typer.Option(help="Weight of G's penalty.")] = 2.0,
     style_mixing: Annotated[float, typer.Option(help="Share of pictures of two styles.")] = 0.9,
+    noise: Annotated[
+        bool, typer.Option("--noise/--no-noise", help="Added in G; drawings do better without.")
+    ] = True,
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Augment as overfitting asks for: for few pictures.")
     ] = False,
@@ -281,6 +286,7 @@ def stylegan2(
         "fmaps": fmaps,
         "max_channels": max_channels,
         "ema": ema,
+        "noise": noise,
         "adaptive": adaptive,
     }
     rules = {

@@ -195,6 +195,8 @@ class StyleGAN2(training.Adversarial):
         fmaps: channels at a size are 32768 * fmaps / size, 0.5 below 512 px in the implementation …
         max_channels: … but at most so many.
         ema: half-life of the averaged generator in thousands of pictures; None for 10/32 of a batch.
+        noise: whether fresh noise is added after each convolution while training (karras19, section
+            3.2): for hair and skin, where chance is. A drawing has none, and then it is in the way.
         adaptive: augment what the discriminator sees as strongly as its overfitting asks for
             (`adaptive.AdaptiveAugmentation`), where pictures are few.
         seed: of latents, noise and style mixing. The weights' own draw follows
@@ -209,6 +211,7 @@ class StyleGAN2(training.Adversarial):
         fmaps: float = 0.5,
         max_channels: int = 512,
         ema: float | None = None,
+        noise: bool = True,
         adaptive: bool = False,
         seed: int = 0,
         **kwargs,
@@ -221,6 +224,7 @@ class StyleGAN2(training.Adversarial):
             "fmaps": fmaps,
             "max_channels": max_channels,
             "ema": ema,
+            "noise": noise,
             "adaptive": adaptive,
             "seed": seed,
         }
@@ -228,6 +232,7 @@ class StyleGAN2(training.Adversarial):
         self.latent_dim = latent_dim
         self.style_count = style_count(image_size)
         self.ema = ema
+        self.noise = noise
         shape = (image_size, latent_dim, fmaps, max_channels)
         self.mapping = build_mapping(latent_dim, latent_dim, mapping_layers)
         self.synthesis = build_synthesis(*shape)
@@ -448,11 +453,11 @@ class StyleGAN2(training.Adversarial):
         return ops.where(first, w[:, None], other[:, None]), w
 
     def draw_noise(self, count: int | Tensor) -> list[Tensor]:
-        """Fresh noise for each convolution and picture."""
-        return [
-            keras.random.normal((count, size, size, 1), seed=self.seed_generator)
-            for size in noise_sizes(self.image_size)
-        ]
+        """Fresh noise for each convolution and picture; or zeros, if the model does without."""
+        shapes = [(count, size, size, 1) for size in noise_sizes(self.image_size)]
+        if not self.noise:
+            return [ops.zeros((1, *shape[1:])) for shape in shapes]
+        return [keras.random.normal(shape, seed=self.seed_generator) for shape in shapes]
 
     def follow(self, count: int | Tensor) -> None:
         """Count, and move the averaged networks one step towards the live ones."""

@@ -216,6 +216,18 @@ def test_rates_are_lowered_for_the_additional_steps():
         assert optimizer.beta_2 == pytest.approx(0.99**share)
 
 
+def test_without_noise(real):
+    """No strength moves, and the noise that pictures are drawn with makes no difference."""
+    keras.utils.set_random_seed(0)
+    gan = models.StyleGAN2(**SMALL, noise=False)
+    gan.compile()
+    gan.fit(batches(real, 1), verbose=0)
+    strengths = [v for v in gan.synthesis.weights if v.name == "noise_strength"]
+    assert len(strengths) == 7 and all(float(v) == 0.0 for v in strengths)
+    w = gan.styles(latents.draw(2, 8))
+    np.testing.assert_array_equal(gan.paint(w), gan.paint(w, noise=None))
+
+
 def test_frozen_blocks_stay(real):
     """Freeze-D: the two largest sizes and the first colours; all else is trained."""
     gan = small(freeze=2)
