@@ -72,7 +72,7 @@ def trained(tmp_path_factory, pictures):
     "command",
     [
         *("demo", "data render", "train dcgan", "train conditional", "train cyclegan", "train vae"),
-        *("generate", "evaluate"),
+        *("train animegan", "generate", "evaluate"),
     ],
     ids=lambda c: c.replace(" ", "-"),
 )

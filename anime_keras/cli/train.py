@@ -306,17 +306,23 @@ def animegan(
         str, typer.Option(help="What tells the content: kit (drawn faces) or vgg19 (photos).")
     ] = "kit",
     content: Annotated[
-        float, typer.Option(help="Weight of the content loss; with kit features take some 150.")
+        float, typer.Option(help="Weight of the content loss; the kit's features take more.")
     ] = 1.5,
     style: Annotated[
-        float, typer.Option(help="Weight of the grey style loss; with kit features some 1000.")
+        float, typer.Option(help="Weight of the grey style loss; the kit's features take more.")
     ] = 2.5,
     color: Annotated[float, typer.Option(help="Weight of the loss of colours.")] = 15.0,
     total_variation: Annotated[float, typer.Option(help="Weight.")] = 1.0,
+    adversarial: Annotated[
+        float, typer.Option(help="Weight of the players' own losses; short trainings take a tenth.")
+    ] = 300.0,
     first_steps: Annotated[
         int, typer.Option(min=0, help="Of the content loss alone, before the game begins.")
     ] = 5546,
     first_learning_rate: Annotated[float, typer.Option(help="Adam's, meanwhile.")] = 2e-4,
+    first_color: Annotated[
+        float, typer.Option(help="Weight of the loss of colours, meanwhile; 0 in the paper.")
+    ] = 0.0,
     learning_rate: Annotated[float, typer.Option(help="Adam's, of the generator.")] = 2e-5,
     discriminator_learning_rate: Annotated[float, typer.Option(help="Of the other.")] = 4e-5,
     decay: Annotated[
@@ -332,7 +338,8 @@ def animegan(
     Examples:
     `python -m anime_keras train animegan --x photos --y film_stills --epochs 101 --out runs/film`
 
-    `python -m anime_keras train animegan --size 64 --width 16 --minutes 20 --out runs/small`
+    `python -m anime_keras train animegan --size 64 --width 16 --first-steps 700 --adversarial 30
+    --learning-rate 0.0004 --minutes 60 --out runs/small`
 
     `python -m anime_keras train animegan --resume --out runs/film`
     """
@@ -342,8 +349,10 @@ def animegan(
         "style": style,
         "color": color,
         "total_variation": total_variation,
+        "adversarial": adversarial,
         "first_steps": first_steps,
         "first_learning_rate": first_learning_rate,
+        "first_color": first_color,
         "learning_rate": learning_rate,
         "discriminator_learning_rate": discriminator_learning_rate,
         "decay": decay,
