@@ -1,4 +1,4 @@
-"""Diagrams of CycleGAN with the pictures of a run in them: figures 3, 4, 5 and 7 of Begum et al. 2025.
+"""Diagrams of Begum et al. 2025: StyleGAN (figure 2); CycleGAN, with pictures (figures 3, 4, 5, 7).
 
 Each takes pictures as uint8 (height, width, 3) or rows of them, and returns a matplotlib figure:
 
@@ -6,8 +6,10 @@ Each takes pictures as uint8 (height, width, 3) or rows of them, and returns a m
     diagrams.framework(path_x, path_y)     # there and back, with the losses at their places
     diagrams.cycles(path_x, path_y)        # what is lost on the way, pixel by pixel
     diagrams.results({"x": x, "G(x)": …})  # rows of pictures, with their names
+    diagrams.style_based()                 # figure 2: where a style goes in
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -257,3 +259,77 @@ def results(rows: Mapping[str, np.ndarray]) -> "Figure":
             place = margin + side / 2 + column * (side + gap)
             _picture(axes, image, (place, height), side)
     return figure
+
+
+def style_based() -> "Figure":
+    """A traditional generator beside one that is steered by a style: figure 2 of the paper.
+
+    After Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial
+    Networks", figure 1. A are learned maps from w to styles, B learned strengths of noise.
+    """
+    figure, axes = _canvas(9.6, 6.2)
+    axes.text(1.5, 5.95, "traditional", ha="center", fontsize=12)
+    axes.text(4.3, 5.95, "mapping network", ha="center", fontsize=12)
+    axes.text(7.2, 5.95, "synthesis network", ha="center", fontsize=12)
+
+    def column(x: float, names: Sequence[str], top: float, step: float, colour: str) -> list[float]:
+        heights = [top - step * row for row in range(len(names))]
+        for upper, lower in itertools.pairwise(heights):
+            _arrow(axes, (x, upper - 0.15), (x, lower + 0.17))
+        for name, height in zip(names, heights, strict=True):
+            _label(axes, name, (x, height), colour)
+        return heights
+
+    column(
+        1.5,
+        (
+            "latents $z$",
+            "fully connected",
+            "normalise",
+            "up, conv 3x3",
+            "normalise",
+            "…",
+            "picture",
+        ),
+        5.5,
+        0.82,
+        TRANSLATES,
+    )
+    heights = column(
+        4.3,
+        ("latents $z$", "normalise", "fully connected", "…", "fully connected", "style $w$"),
+        5.5,
+        0.82,
+        JUDGES,
+    )
+    layers = ("constant 4x4", "AdaIN", "conv 3x3", "AdaIN", "up, conv 3x3", "AdaIN", "…  picture")
+    rows = column(7.2, layers, 5.5, 0.82, TRANSLATES)
+    spine = 5.35  # where w comes up along the layers
+    axes.plot(
+        [4.95, spine, spine], [heights[-1], heights[-1], rows[1]], color=JUDGES, linewidth=1.5
+    )
+    for name, height in zip(layers, rows, strict=True):
+        if name == "AdaIN":
+            _arrow(axes, (spine, height), (5.72, height), JUDGES)
+            _label(axes, "A", (5.95, height), JUDGES)
+            _arrow(axes, (6.15, height), (6.66, height), JUDGES)
+            between = height + 0.41  # noise is added before the style
+            axes.plot([8.35, 7.24], [between, between], color=RETURNS, linewidth=1.5)
+            axes.text(7.2, between, "+", ha="center", va="center", fontsize=13, color=RETURNS)
+            _label(axes, "B", (8.5, between), RETURNS)
+            _arrow(axes, (9.15, between), (8.72, between), RETURNS)
+    axes.text(9.2, rows[1] + 0.72, "noise", ha="center", fontsize=11, color=RETURNS)
+    return figure
+
+
+def _label(axes: "Axes", name: str, centre: Point, colour: str) -> None:
+    """A word in a light box with a coloured edge."""
+    axes.text(
+        *centre,
+        name,
+        ha="center",
+        va="center",
+        fontsize=10.5,
+        zorder=3,
+        bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": colour},
+    )

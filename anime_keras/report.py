@@ -92,6 +92,11 @@ _VERDICTS = (
     "Of y, to be called real, and of G(x), y in grey, and y with blurred edges, not to be called so; "
     "a picture and its scores: blue is called real, red is not.",
 )
+_MIXED = (
+    "Styles, mixed",
+    "Each face has the coarse styles, up to 16x16, of the first in its row, and the fine ones of the "
+    "first in its column.",
+)
 _ASKED = (
     "As asked for",
     "A row a word of the first attribute. With two, a column a word of the second, and one person; "
@@ -140,7 +145,8 @@ def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
         if (folder / name).exists()
     )
     patches = _VERDICTS if settings["model"] == "animegan" else _PATCHES
-    for kind, words in (("patches", patches), ("back", _BACK), ("asked", _ASKED)):
+    sheets_of = (("patches", patches), ("back", _BACK), ("asked", _ASKED), ("mixed", _MIXED))
+    for kind, words in sheets_of:
         if sheets := sorted((folder / "samples").glob(f"{kind}-*.png")):
             figures += _figure(sheets[-1], *words)
     data = f"{settings['data']} and {settings['y']}" if translates else settings["data"]

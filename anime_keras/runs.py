@@ -51,7 +51,7 @@ MODELS = {
 TASKS = {
     "dcgan": tasks.Generation,
     "conditional": tasks.Conditional,
-    "stylegan2": tasks.Generation,
+    "stylegan2": tasks.Styling,
     "vae": tasks.Coding,
     "vae-gan": tasks.Coding,
     "cyclegan": tasks.Translation,

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from anime_keras import losses, plots, training
+from anime_keras import latents, losses, plots, training
 from anime_keras.data.edges import WithBlurredEdges, blur_edges
 from anime_keras.data.pipelines import Batches, Pairs
 
 SHEET = 64  # pictures on a sheet of a generator: 8 x 8
 PAIRS = 8  # rows on a sheet of a translator, which is there and back in 6 columns
-SIDED = ("fringe", "pose")  # factors whose words change in a mirror
 JUDGED = 4  # of these, whose patches are shown with their scores
+SIDED = ("fringe", "pose")  # factors whose words change in a mirror
+COARSE = 5  # styles of a mixed picture's first layers, up to 16x16
 
 
 class Generation:
@@ -66,6 +67,27 @@ class Coding(Generation):
         images = np.asarray(self.images[: SHEET // 2])
         rows = np.stack([images, model.reconstruct(images)], axis=1)
         return plots.grid(rows.reshape(-1, *images.shape[1:]))
+
+
+class Styling(Generation):
+    """Pictures from styles, which can be mixed."""
+
+    def sheets(self) -> dict[str, Any]:
+        """Also faces of two styles each."""
+        return {**super().sheets(), "mixed": self.mixed}
+
+    def mixed(self, model: training.Adversarial) -> np.ndarray:
+        """The first row and column are faces; where they cross, one has the column's fine styles.
+
+        Coarse are the layers up to 16x16, which see to shape and pose.
+        """
+        styles = model.styles(latents.draw(5 + 7, model.latent_dim, self.seed))
+        coarse, fine = styles[:5], styles[5:]
+        corner = np.full((1, model.image_size, model.image_size, 3), 255, "uint8")
+        rows = [corner, model.paint(fine)]
+        for one in coarse:
+            rows += [model.paint(one[None]), model.paint(model.mix(one[None], fine, COARSE))]
+        return plots.grid(np.concatenate(rows), columns=1 + len(fine))
 
 
 class Conditional(Generation):
@@ -184,9 +206,7 @@ class Drawing(Translation):
 
     def final(self, model: training.Adversarial) -> np.ndarray:
         """Pictures of X, each beside its translation."""
-        x = np.asarray(self.x[: SHEET // 2])
-        rows = np.stack([x, model.translate(x)], axis=1)
-        return plots.grid(rows.reshape(-1, *x.shape[1:]), scale=self.scale)
+        return plots.grid(model.draw(np.asarray(self.x[: SHEET // 2])), scale=self.scale)
 
     def patches(self, model: training.Adversarial) -> np.ndarray:
         """What the discriminator thinks, patch by patch: of y, G(x), y in grey, y's edges blurred."""

@@ -1,4 +1,4 @@
-"""The diagrams of CycleGAN: each picture where it belongs, each loss by its name."""
+"""The diagrams: each picture where it belongs, each loss by its name, each style at its layer."""
 
 import numpy as np
 import pytest
@@ -105,3 +105,17 @@ def test_results_is_a_table():
 def test_what_cannot_be_drawn(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_style_based_says_where_a_style_goes_in():
+    """Figure 2: every AdaIN has an A beside it at its height, and a B before it."""
+    (axes,) = diagrams.style_based().axes
+    places = [(text.get_text(), *text.get_position()) for text in axes.texts if text.get_text()]
+    normalised = [(x, y) for name, x, y in places if name == "AdaIN"]
+    styles = [(x, y) for name, x, y in places if name == "A"]
+    noises = [(x, y) for name, x, y in places if name == "B"]
+    assert len(normalised) == len(styles) == len(noises) == 3
+    assert [y for _, y in styles] == [y for _, y in normalised]
+    assert all(noise[1] > layer[1] for noise, layer in zip(noises, normalised, strict=True))
+    names = [name for name, *_ in places]
+    assert names.count("latents $z$") == 2 and "constant 4x4" in names and "style $w$" in names

@@ -17,6 +17,7 @@ MODULES = {
     "03": "loss_theory",
     "04": "practice",
     "05": "evaluation",
+    "06": "conditional",
     "07": "cyclegan",
     "08": "cyclegan_losses",
     "10": "stylegan2",

@@ -19,7 +19,7 @@ NAME = "stylegan2"
 FILE = f"{NAME}.weights.npz"
 SIZE = 64
 # Networks that a laptop's core trains at 80 to 100 pictures a second. Without noise: a first training
-# with it drew everything finer than a blur out of noise, and clean drawings have no use for that. R1 ten
+# with it drew all that is finer than a blur out of noise, for which clean drawings have no use. R1 ten
 # times the `auto` one, because D won; half of the pictures mixed, and path lengths looked at half as
 # often, to get on with faces.
 NETWORK = {
