@@ -18,6 +18,7 @@ MODULES = {
     "04": "practice",
     "05": "evaluation",
     "06": "conditional",
+    "06": "conditional",
     "07": "cyclegan",
     "08": "cyclegan_losses",
     "10": "stylegan2",
