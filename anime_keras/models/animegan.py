@@ -507,6 +507,11 @@ class AnimeGAN(training.Adversarial):
         drawn = self._apply(self.average or self.generator, images, batch_size)
         return np.round((drawn + 1.0) * 127.5).astype("uint8").reshape(images.shape)
 
+    def draw(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
+        """As `translate`, each picture followed by what it becomes, for a sheet of even columns."""
+        pairs = np.stack([images, self.translate(images, batch_size)], axis=1)
+        return pairs.reshape(-1, *images.shape[1:])
+
     def judge(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
         """D's patch logits, 1 for a drawing and 0 for none: float32 (count, height / 4, width / 4).
 

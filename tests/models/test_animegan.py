@@ -460,6 +460,12 @@ class TestTranslate:
             assert gan.judge(images).shape == (shape[0], shape[1] // 4, shape[2] // 4)
         assert gan.translate(uint8(0, 16, 16)).shape == (0, 16, 16, 3)
 
+    def test_draw(self):
+        gan, images = small(), uint8(3, 16, 16)
+        sheet = gan.draw(images)
+        np.testing.assert_array_equal(sheet[::2], images)
+        np.testing.assert_array_equal(sheet[1::2], gan.translate(images))
+
     def test_values(self):
         gan = small()
         x = pictures(2, 16, 16)
