@@ -21,6 +21,7 @@ MODULES = {
     "06": "conditional",
     "07": "cyclegan",
     "08": "cyclegan_losses",
+    "09": "vae",
     "10": "stylegan2",
     "11": "animegan",
     "12": "failures",
