@@ -2,7 +2,7 @@
 
 import typer
 
-from anime_keras.cli import data, demo, evaluate, generate, models, train, translate
+from anime_keras.cli import data, demo, evaluate, export, generate, models, train, translate
 from anime_keras.survey.commands import app as survey_app
 
 app = typer.Typer(
@@ -11,7 +11,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for command in (demo.demo, models.models, generate.generate, translate.translate, evaluate.evaluate):
+for command in (
+    *(demo.demo, models.models, generate.generate, translate.translate),
+    *(evaluate.evaluate, export.export),
+):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")

@@ -26,9 +26,9 @@ def compose(content: dict[str, Any], title: str) -> str:
     return template.substitute(
         title=escape(title),
         style=style,
-        style_hash=_hash(style),
+        style_hash=hashed(style),
         script=script,
-        script_hash=_hash(script),
+        script_hash=hashed(script),
         content=embeddable(content),
     )
 
@@ -39,5 +39,6 @@ def embeddable(content: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
+    """What a Content-Security-Policy calls a style or a script by."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
