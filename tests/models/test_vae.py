@@ -7,6 +7,7 @@ from keras import layers, ops
 from scipy import stats
 
 from anime_keras import checkpoints, data, models
+from anime_keras.metrics import anime_network
 from anime_keras.models import vae as module
 from anime_keras.models.vae import bernoulli_nll, gaussian_nll, kl_divergence
 
@@ -144,6 +145,120 @@ def test_objective_is_the_sum_of_its_parts(images):
         assert found["kl"] == pytest.approx(kl.sum(), rel=1e-4)
         wanted = found["reconstruction"] + beta * np.maximum(kl, free_bits).sum()
         assert loss == pytest.approx(wanted, rel=1e-5)
+
+
+# --- what a frozen network sees -------------------------------------------------------------------
+
+
+def seen(x):
+    """The maps of the network's four stages, read off the whole network's layers in NumPy."""
+    network = anime_network.load()
+    stages = [layer.output for layer in network.layers if type(layer).__name__ == "Add"]
+    return [np.asarray(maps) for maps in keras.Model(network.input, stages)(x, training=False)]
+
+
+def test_feature_errors_by_hand():
+    x, other = (data.render(3, size=64, seed=s).images.astype("f4") / 127.5 - 1 for s in (1, 2))
+    wanted = [np.mean((a - b) ** 2) for a, b in zip(seen(x), seen(other), strict=True)]
+    found = ops.convert_to_numpy(module.feature_errors(x, other))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    np.testing.assert_array_equal(module.feature_errors(x, x), 0.0)
+
+
+def test_pictures_of_other_sizes_are_brought_to_its_own():
+    x = data.render(2, size=64, seed=1).images.astype("f4") / 127.5 - 1
+    twice = x.repeat(2, axis=1).repeat(2, axis=2)
+    found = module.feature_errors(twice, np.zeros_like(twice))
+    wanted = module.feature_errors(x, np.zeros_like(x))
+    np.testing.assert_allclose(found, wanted, rtol=0.1)
+
+
+def test_perceptual_loss_is_the_sum_of_its_parts(images):
+    """Pixels as a Gaussian, and each stage as one of as many numbers as a picture has."""
+    vae = small(likelihood="perceptual", sigma=0.5)
+    x = images.astype("float32") / 127.5 - 1
+    pixels = ops.convert_to_numpy(vae.decoder(np.zeros((24, 5), "f4"), training=False))
+    errors = ops.convert_to_numpy(module.feature_errors(x, pixels)).astype("f8")
+    variances = 0.95 + 0.05 * errors  # they began at 1, and have followed one batch
+    wanted = 0.5 * 32 * 32 * 3 * (errors / variances + np.log(2 * np.pi * variances)).sum()
+    assert float(vae.feature_nll(x, pixels)) == pytest.approx(wanted, rel=1e-5)
+    np.testing.assert_allclose(vae.feature_variances, variances, rtol=1e-5)
+
+    for weight in (0.0, 2.0):
+        vae = small(likelihood="perceptual", sigma=0.5)
+        vae.compile(perceptual=weight)
+        vae.objective(x)
+        found = {meter.name: float(meter.result()) for meter in vae.meters}
+        if weight == 0.0:
+            pixels_alone = found["reconstruction"]
+    assert found["reconstruction"] > pixels_alone + 2 * 0.5 * 3072 * 4 * np.log(2 * np.pi) * 0.5
+    # The bound is that of the pixels, whatever was lowered.
+    mean, _ = vae.encode(images)
+    nll = vae.nll(x, vae.decoder(mean.astype("f4"), training=False))
+    wanted = np.asarray(gaussian_nll(x, vae.decoder(mean.astype("f4")), np.float32(0.25)))
+    np.testing.assert_allclose(nll, wanted, rtol=1e-6)
+
+
+def test_the_network_that_looks_does_not_learn(images):
+    vae = small(likelihood="perceptual")
+    x = ops.convert_to_tensor(images.astype("float32") / 127.5 - 1)
+    before = [w.copy() for w in anime_network.stages().get_weights()]
+    vae.train_step(x)
+    for old, new in zip(before, anime_network.stages().get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    names = {v.path.split("/")[0] for v in vae.trainable_variables}
+    assert not anime_network.stages().trainable_variables
+    assert len(vae.trainable_variables) == len(small().trainable_variables), names
+
+
+# --- the codes of all pictures together -----------------------------------------------------------
+
+
+def test_density_follows_the_codes():
+    """Batches of one q(z): its mean, and its covariance, to which the spread of q(z|x) adds."""
+    random = np.random.default_rng(0)
+    mixing = np.array([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [0.0, -1.0, 1.0]])
+    spread = np.array([0.1, 0.5, 1.0])
+    density = module.CodeDensity(3)
+    log_variance = np.tile(2 * np.log(spread), (64, 1)).astype("f4")
+    for _ in range(1500):
+        mean = random.normal(size=(64, 3)) @ mixing.T + [3.0, -1.0, 0.0]
+        density.follow(ops.convert_to_tensor(mean.astype("f4")), log_variance)
+    covariance = mixing @ mixing.T + np.diag(spread**2)
+    np.testing.assert_allclose(density.mean, [3.0, -1.0, 0.0], atol=0.1)
+    np.testing.assert_allclose(density.covariance, covariance, atol=0.3)
+    root = ops.convert_to_numpy(density.root)
+    np.testing.assert_allclose(root @ root.T, density.covariance, atol=1e-4)
+    drawn = ops.convert_to_numpy(density(random.normal(size=(20_000, 3)).astype("f4")))
+    np.testing.assert_allclose(np.cov(drawn.T), density.covariance, atol=0.15)
+    np.testing.assert_allclose(drawn.mean(axis=0), density.mean, atol=0.06)
+
+
+def test_two_groups_are_followed_as_one():
+    """One step is exact: the moments of a mixture of what was known and of the batch."""
+    density = module.CodeDensity(2)
+    mean = np.array([[4.0, 0.0], [6.0, 2.0]], "f4")
+    density.follow(ops.convert_to_tensor(mean), np.full((2, 2), -100.0, "f4"))
+    share = 1 - module.SETTLING
+    centre = share * mean.mean(axis=0)
+    second = module.SETTLING * np.eye(2) + share * (mean.T @ mean) / 2
+    np.testing.assert_allclose(density.mean, centre, rtol=1e-5)
+    np.testing.assert_allclose(density.covariance, second - np.outer(centre, centre), rtol=1e-5)
+
+
+def test_draws_by_the_codes_density(images):
+    vae = small()
+    points = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
+    # Before any training it is p(z).
+    np.testing.assert_array_equal(vae.draw(points), vae.decode(points))
+    root = np.tril(np.full((5, 5), 0.3)).astype("f4")
+    vae.density.set_weights([np.full(5, 2.0, "f4"), root @ root.T, root])
+    np.testing.assert_array_equal(vae.draw(points), vae.decode(2.0 + points @ root.T))
+    floats = ops.convert_to_numpy(vae(points))
+    np.testing.assert_array_equal(np.round((floats + 1) * 127.5).astype("uint8"), vae.draw(points))
+    # A step of training moves it.
+    vae.train_step(ops.convert_to_tensor(images.astype("float32") / 127.5 - 1))
+    assert np.abs(ops.convert_to_numpy(vae.density.mean) - 2.0).max() > 1e-4
 
 
 # --- the bound ------------------------------------------------------------------------------------
