@@ -9,7 +9,13 @@ import numpy as np
 
 
 def draw(count: int, latent_dim: int, seed: int = 0) -> np.ndarray:
-    """Standard normal latents, float32 (count, latent_dim). Row i of a seed is always the same."""
+    """Standard normal latents, float32 (count, latent_dim). Row i of a seed is always the same.
+
+    Raises:
+        ValueError: count is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count!r}.")
     return np.random.default_rng(seed).standard_normal((count, latent_dim), "float32")
 
 

@@ -118,3 +118,14 @@ def test_the_command(runs):
     assert "portrait_anime" in result.output and "64 px" in result.output
     assert "faces" in result.output and "nothing yet" in result.output
     assert len(checkpoints.available(runs / "faces" / "checkpoints")) >= 1
+
+
+@pytest.mark.parametrize("name", ["DCGAN", "VAE", "StyleGAN2"])
+def test_what_cannot_be_asked_says_so(name):
+    options = {"width": 4} if name != "StyleGAN2" else {"fmaps": 1 / 128, "max_channels": 8}
+    model = getattr(models, name)(image_size=32, latent_dim=8, **options)
+    assert model.generate(2, seed=1).shape == (2, 32, 32, 3)
+    with pytest.raises(ValueError, match=f"A {name} cannot be asked for hair_color; a conditional"):
+        model.generate(2, hair_color="blue")
+    with pytest.raises(ValueError, match="count must be at least 1, not 0"):
+        model.generate(0)

@@ -209,9 +209,9 @@ class ConditionalDCGAN(DCGAN):
 
     def class_loss(self, scores: Tensor, rows: Tensor) -> Tensor:
         """-log p(words | picture), the sum over attributes: each picks one of its own words."""
-        ends = np.cumsum([len(words) for words in self.attributes.values()])[:-1].tolist()
-        pairs = zip(ops.split(scores, ends, axis=1), ops.split(rows, ends, axis=1), strict=True)
-        return sum(losses.classification(score, row) for score, row in pairs)
+        lengths = [len(words) for words in self.attributes.values()]
+        parts = [slice(end - n, end) for n, end in zip(lengths, np.cumsum(lengths), strict=True)]
+        return sum(losses.classification(scores[:, part], rows[:, part]) for part in parts)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, told: Tensor) -> Tensor:
         """Real logits up, fake logits down, and the words of both kinds named."""
@@ -287,30 +287,16 @@ class ConditionalDCGAN(DCGAN):
         return np.concatenate([points, ops.convert_to_numpy(rows)], axis=1)
 
     def points(self, count: int, seed: int = 0, **attributes: Any) -> np.ndarray:
-        """What the first pictures of a seed are drawn from: latents, and beside them words' rows."""
-        words = self.ask(count, seed, **attributes)
-        return self.join(latents.draw(count, self.latent_dim, seed), words)
-
-    def generate(
-        self, count: int, seed: int = 0, batch_size: int = 64, **attributes: Any
-    ) -> np.ndarray:
-        """Draw pictures of what is asked for: uint8 RGB (count, size, size, 3).
+        """What `generate` draws from: latents, and beside them words' rows.
 
         Picture i of a seed has always the same latents and the same drawn words; those that are asked
-        for take the place of the drawn ones.
-
-        Args:
-            count: how many.
-            seed: of the latents, and of the words that are not asked for.
-            batch_size: how many at once.
-            **attributes: as for `ask`: `hair_color="blue"`.
+        for, as for `ask`, take the place of the drawn ones.
 
         Raises:
-            ValueError: count is below 1, or there is no such attribute or word.
+            ValueError: there is no such attribute or word.
         """
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count!r}.")
-        return self.draw(self.points(count, seed, **attributes), batch_size)
+        points = latents.draw(count, self.latent_dim, seed)
+        return self.join(points, self.ask(count, seed, **attributes))
 
     def sheet(self, rows: str, columns: str, seed: int = 0, **attributes: str) -> np.ndarray:
         """One person with each word of two attributes: the same latents in every picture.

@@ -14,13 +14,14 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, latents, losses, training
+from anime_keras import kernels, losses, training
 from anime_keras.layers import (
     BatchNormalization,
     DifferentiableAugmentation,
     Downsample,
     Upsample,
 )
+from anime_keras.models.generating import Generating
 
 Tensor = Any
 SIZES = (32, 64, 128, 256)
@@ -140,7 +141,7 @@ def build_discriminator(
 
 
 @keras.saving.register_keras_serializable("anime_keras")
-class DCGAN(training.Adversarial):
+class DCGAN(Generating, training.Adversarial):
     """A generator and a discriminator that take turns.
 
         gan = DCGAN(image_size=64)
@@ -373,20 +374,6 @@ class DCGAN(training.Adversarial):
     def call(self, points: Tensor, training: bool = False) -> Tensor:
         """Pictures in [-1, 1] from latents, by the averaged generator where there is one."""
         return (self.average or self.generator)(points, training=training)
-
-    def generate(self, count: int, seed: int = 0, batch_size: int = 64) -> np.ndarray:
-        """Draw pictures: uint8 RGB (count, size, size, 3). Picture i of a seed is always the same.
-
-        Raises:
-            ValueError: count is below 1.
-        """
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count!r}.")
-        return self.draw(self.points(count, seed), batch_size)
-
-    def points(self, count: int, seed: int = 0) -> np.ndarray:
-        """What the first pictures of a seed are drawn from: their latents (count, latent_dim)."""
-        return latents.draw(count, self.latent_dim, seed)
 
     def settle(self) -> None:
         """Measure BatchNorm's statistics for the averaged generator.

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, latents, losses, training
+from anime_keras import kernels, losses, training
 from anime_keras.adaptive import AdaptiveAugmentation
+from anime_keras.models.generating import Generating
 from anime_keras.modulation import (
     EqualizedConv2D,
     EqualizedDense,
@@ -178,7 +179,7 @@ class Means(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("anime_keras")
-class StyleGAN2(training.Adversarial):
+class StyleGAN2(Generating, training.Adversarial):
     """A mapping and a synthesis network against a discriminator.
 
         gan = StyleGAN2(image_size=64, latent_dim=128, fmaps=1 / 32, max_channels=128)
@@ -478,23 +479,27 @@ class StyleGAN2(training.Adversarial):
     # --- drawing ----------------------------------------------------------------------------------
 
     def generate(
-        self, count: int, seed: int = 0, truncation: float = 1.0, batch_size: int = 64
+        self,
+        count: int,
+        seed: int = 0,
+        batch_size: int = 64,
+        truncation: float = 1.0,
+        **attributes: Any,
     ) -> np.ndarray:
-        """Draw pictures: uint8 RGB (count, size, size, 3). Picture i of a seed is always the same.
+        """Draw pictures, as `Generating.generate` does.
 
         Args:
             count: how many.
             seed: of the latents.
+            batch_size: how many at a time.
             truncation: psi; below 1 styles are drawn nearer to their mean, so that pictures are
                 better and less various (karras19, section 4.2 and appendix B).
-            batch_size: how many at a time.
+            **attributes: nothing can be asked for.
 
         Raises:
-            ValueError: count is below 1.
+            ValueError: count is below 1, or something was asked for.
         """
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count!r}.")
-        return self.draw(latents.draw(count, self.latent_dim, seed), truncation, batch_size)
+        return self.draw(self.points(count, seed, **attributes), truncation, batch_size)
 
     def draw(self, points: np.ndarray, truncation: float = 1.0, batch_size: int = 64) -> np.ndarray:
         """The pictures of given latents (count, latent_dim), as uint8 RGB."""

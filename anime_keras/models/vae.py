@@ -16,9 +16,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, latents, training
+from anime_keras import kernels, training
 from anime_keras.layers import BatchNormalization, Downsample, Upsample
 from anime_keras.metrics import anime_network
+from anime_keras.models.generating import Generating
 
 Tensor = Any
 SIZES = (32, 64, 128, 256)
@@ -192,7 +193,7 @@ class CodeDensity(keras.layers.Layer):
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
 
-class Autoencoder(training.Adversarial):
+class Autoencoder(Generating, training.Adversarial):
     """An encoder and a decoder, and what can be done with the two, however they were trained.
 
     Args:
@@ -234,21 +235,12 @@ class Autoencoder(training.Adversarial):
         # 2 σ(l) - 1 = tanh(l / 2)
         return ops.tanh(0.5 * pixels) if self.likelihood == "bernoulli" else pixels
 
-    def generate(self, count: int, seed: int = 0, batch_size: int = 64) -> np.ndarray:
-        """Pictures of random codes: uint8 RGB (count, size, size, 3). Picture i of a seed is the same.
+    def draw(self, points: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """The pictures of standard normal points (count, latent_dim), as uint8 RGB.
 
         Codes come from the Gaussian that was fitted to those of the pictures (`density`). Those of p(z)
-        are `decode(latents.draw(count, latent_dim))`.
-
-        Raises:
-            ValueError: count is below 1.
+        are `decode(points)`.
         """
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count!r}.")
-        return self.draw(latents.draw(count, self.latent_dim, seed), batch_size)
-
-    def draw(self, points: np.ndarray, batch_size: int = 64) -> np.ndarray:
-        """The pictures of standard normal points (count, latent_dim), as uint8 RGB."""
         root = ops.convert_to_numpy(self.density.root)
         codes = ops.convert_to_numpy(self.density.mean) + np.asarray(points, "float32") @ root.T
         return self.decode(codes, batch_size)
