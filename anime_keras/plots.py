@@ -198,6 +198,32 @@ def combinations(
     return figure
 
 
+def confusion(counts: np.ndarray, words: Sequence[str], title: str = "") -> "Figure":
+    """A heat map of what was read where something was asked for, as per cents of each row.
+
+    Args:
+        counts: int (words, words), rows what was asked for, columns what was read.
+        words: what they stand for.
+        title: over the figure.
+    """
+    from matplotlib.figure import Figure
+
+    counts = np.asarray(counts)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 1.6 + 0.45 * len(words)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        if counts[row, column]:
+            color = "white" if share > 0.5 else "black"
+            axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=color, size=8)
+    axes.set_xticks(range(len(words)), words, rotation=60, ha="right")
+    axes.set_yticks(range(len(words)), words)
+    axes.set(xlabel="read", ylabel="asked for", title=title)
+    return figure
+
+
 def intervals(
     panels: Sequence[tuple[str, Sequence[str], Sequence[tuple], tuple[float, float], float | None]],
 ) -> "Figure":

@@ -163,3 +163,15 @@ def test_pixels_of_a_figure():
     assert (
         plots.pixels(figure).dtype == np.uint8 and (plots.pixels(figure)[0, 0] == [255, 0, 0]).all()
     )
+
+
+def test_confusion():
+    """A row adds up to 100%; where nothing was asked for, or nothing read, no number stands."""
+    counts = np.array([[3, 1, 0], [0, 0, 0], [0, 2, 6]])
+    figure = plots.confusion(counts, ("a", "b", "c"), title="T")
+    (axes,) = figure.axes
+    texts = {tuple(map(round, t.get_position())): t.get_text() for t in axes.texts}
+    assert texts == {(0, 0): "75%", (1, 0): "25%", (1, 2): "25%", (2, 2): "75%"}
+    np.testing.assert_allclose(np.asarray(axes.images[0].get_array()).sum(axis=1), [1, 0, 1])
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["a", "b", "c"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("read", "asked for")

@@ -167,6 +167,13 @@ class TestClassifier:
         assert float(loss) == 0.0
         np.testing.assert_array_equal(array(tape.gradient(loss, scores)), 0)
 
+    def test_one_attribute(self):
+        one = models.ConditionalDCGAN({"hair": WORDS["hair"]}, image_size=32, width=2)
+        scores = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+        wanted = float(losses.classification(scores, ROWS[:, :3]))
+        assert float(one.class_loss(scores, ROWS[:, :3])) == pytest.approx(wanted, abs=1e-6)
+        assert one.ask(3, hair="pink")["hair"].tolist() == [1, 1, 1]
+
     def test_closed_form(self):
         """Scores all alike: log of the number of words. A score of 1,000 for the right one: 0."""
         alike = losses.classification(np.zeros((4, 3)), np.eye(3)[[0, 1, 2, 0]])
