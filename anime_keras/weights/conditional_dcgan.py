@@ -27,7 +27,7 @@ RULES = {"learning_rate": 1e-3, "discriminator_learning_rate": 3e-4, "decay": "c
 BATCH = 16
 COUNT = 20_000
 SEED = 200
-EPOCHS = 12
+EPOCHS = 8
 
 
 def load() -> Any:
