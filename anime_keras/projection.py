@@ -163,7 +163,7 @@ def project(
     player = Projection(gan, images, steps, layers, seed=seed, **options)
     x = images.astype("float32") / 127.5 - 1.0
     try:
-        player.fit(_again(x), steps_per_epoch=steps, epochs=1, verbose=0)
+        player.fit(_again(x), steps_per_epoch=steps, shuffle=False, verbose=0)
     finally:
         player.synthesis.trainable = True
     return ops.convert_to_numpy(player.styles(player.w))
