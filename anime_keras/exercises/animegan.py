@@ -140,7 +140,7 @@ def _light(light: Callable) -> str:
         raise Wrong(f"light(128, 256) should be {wanted(128, 256):,}; yours is {value:,.0f}.")
     if not close(number(light(256, 256), "The count"), wanted(256, 256)):
         raise Wrong("Right for 128 to 256 channels, and wrong for 256 to 256.")
-    return "Nine tenths of what a 3x3 convolution costs is channels looking at channels."
+    return "Channels look at channels in the 1x1 layers alone, which is nine times cheaper."
 
 
 # --- 11.4 -----------------------------------------------------------------------------------------

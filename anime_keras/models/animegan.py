@@ -105,7 +105,8 @@ def _doubled(x: Tensor) -> Tensor:
 def _inverted_residual(x: Tensor, filters: int) -> Tensor:
     """More channels, each looked at by a 3x3 kernel of its own, then fewer again, without activation.
 
-    Sandler et al. 2018, "MobileNetV2", section 3.3: a ninth of the weights of full 3x3 convolutions.
+    Sandler et al. 2018, "MobileNetV2", section 3.3. Between 256 channels it has less than half the
+    weights of one 3x3 convolution, and a residual block of CycleGAN has two of those.
     """
     inner = _conv(x, 2 * x.shape[-1], 1)
     inner = ReflectionPadding2D(1)(inner)

@@ -59,7 +59,7 @@ def load() -> Any:
 
 def save(model: Any, path: Path) -> None:
     """Write the averaged generator of a trained model as arrays of float16."""
-    weights.save({"generator": model.average}, path)
+    weights.save({"generator": model.average or model.generator}, path)
 
 
 def train(out: Path, epochs: int = EPOCHS, minutes: float | None = None) -> Run:
