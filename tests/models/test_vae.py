@@ -170,7 +170,7 @@ def test_pictures_of_other_sizes_are_brought_to_its_own():
     twice = x.repeat(2, axis=1).repeat(2, axis=2)
     found = module.feature_errors(twice, np.zeros_like(twice))
     wanted = module.feature_errors(x, np.zeros_like(x))
-    np.testing.assert_allclose(found, wanted, rtol=0.1)
+    np.testing.assert_allclose(found, wanted, rtol=0.2)
 
 
 def test_perceptual_loss_is_the_sum_of_its_parts(images):
