@@ -478,6 +478,13 @@ class StyleGAN2(Generating, training.Adversarial):
 
     # --- drawing ----------------------------------------------------------------------------------
 
+    def call(self, points: Tensor, training: bool = False) -> Tensor:
+        """Pictures, real ones in [-1, 1], from latents by the averaged networks, with fixed noise."""
+        w = self.average_mapping(points, training=training)
+        styles = ops.repeat(w[:, None], self.style_count, axis=1)
+        noises = [ops.convert_to_tensor(maps) for maps in self.fixed_noise]
+        return self.average_synthesis([styles, *noises], training=training)
+
     def generate(
         self,
         count: int,

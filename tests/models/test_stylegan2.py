@@ -327,6 +327,12 @@ def test_pictures(gan):
         gan.generate(0)
 
 
+def test_called_it_draws_what_generate_does(gan):
+    images = ops.convert_to_numpy(gan(gan.points(3, seed=1)))
+    pictures = np.round((np.clip(images, -1, 1) + 1) * 127.5)
+    assert np.abs(pictures - gan.generate(3, seed=1)).max() <= 1
+
+
 def test_truncation(gan):
     """Styles on the straight line to their mean: at 0 one picture for all."""
     points = latents.draw(4, 8)
