@@ -102,8 +102,9 @@ def test_words_are_inputs(kinds):
     assert apart(found, model.generate(3, seed=7, hair_color="blue", expression="neutral")) > 1
 
 
-@pytest.mark.parametrize("name", TRANSLATORS)
-@pytest.mark.parametrize("direction", ["x2y", "y2x"])
+@pytest.mark.parametrize(
+    ("name", "direction"), [("cyclegan", "x2y"), ("cyclegan", "y2x"), ("animegan", "x2y")]
+)
 def test_translators_translate(kinds, name, direction):
     model = kinds[name]
     pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
@@ -334,15 +335,14 @@ def test_directions_are_found_where_pictures_change_most():
     spread = np.diag([1.0, 3.0])
     linear = recipe.Recipe(16, 2, [], [{"op": "dense", "kernel": spread}])
 
-    class World:
-        def predict(self, inputs, **options):
-            codes = inputs["latents"] @ spread
-            pictures = np.zeros((len(codes), 16, 16, 3))
-            pictures[:, 0, 0, 0] = 4.0 * codes[:, 0]
-            pictures[:, 8, 8, 0] = -1.0 * codes[:, 1]
-            return {"images": pictures}
+    def world(inputs, training):
+        codes = np.asarray(inputs["latents"]) @ spread
+        pictures = np.zeros((len(codes), 16, 16, 3))
+        pictures[:, 0, 0, 0] = 4.0 * codes[:, 0]
+        pictures[:, 8, 8, 0] = -1.0 * codes[:, 1]
+        return {"images": pictures}
 
-    found = recipe.directions(linear, World(), count=8)
+    found = recipe.directions(linear, world, count=8)
     # Of 4 x 1 and 1 x 3 the first is more; and along either pictures become brighter.
     np.testing.assert_allclose(found, [[1.0, 0.0], [0.0, -3.0]], atol=0.25)
 
@@ -351,7 +351,7 @@ def test_pages_hold_rounded_weights_and_the_same_recipe(kinds, tmp_path):
     model = kinds["stylegan2"]
     done = export.export(model, tmp_path / "faces.html")
     assert 0.0 < done.difference <= 2 * 2 / 255
-    held, made = page.read(done.path), recipe.of(model)
+    held, made = page.recipe_of(done.path), recipe.of(model)
     assert [step["op"] for step in held.synthesis] == [step["op"] for step in made.synthesis]
     kernel = made.synthesis[1]["parts"][0]["kernel"]
     rounded = held.synthesis[1]["parts"][0]["kernel"]
@@ -402,9 +402,9 @@ def test_the_command_exports_a_run(a_run, tmp_path):
 
 
 def test_the_command_exports_what_comes_with_the_kit(tmp_path):
-    out = tmp_path / "deep" / "portraits.tflite"
+    out = tmp_path / "deep" / "portraits"
     run("export", "--run", "portrait_anime", "--direction", "y2x", "--out", out)
-    card = json.loads((tmp_path / "deep" / "portraits.tflite.json").read_text())
+    card = json.loads((tmp_path / "deep" / "portraits.json").read_text())
     assert card["direction"] == "y2x"
     assert card["from"]["weights"] == "portrait_anime"
     assert card["from"]["sha256"] == weights.card("portrait_anime")["sha256"]

@@ -117,7 +117,7 @@ def _write_page(model: keras.Model, network: keras.Model, path: Path, card: Card
 
 
 def _run_page(path: Path, inputs: Inputs) -> np.ndarray:
-    return page.read(path).draw(**inputs)
+    return page.recipe_of(path).draw(**inputs)
 
 
 FORMATS = {

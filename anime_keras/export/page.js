@@ -69,6 +69,7 @@ function ask(canvas, wish) {
 }
 
 function next() {
+  document.documentElement.dataset.busy = !ready || Boolean(drawing) || waiting.length > 0;
   if (drawing || !ready || !waiting.length) return;
   drawing = waiting.shift();
   worker.postMessage({ wish: drawing[1] });
@@ -87,25 +88,27 @@ worker.onmessage = ({ data }) => {
     canvas.width = canvas.height = content.size;
     canvas.getContext("2d").putImageData(new ImageData(data.pixels, content.size), 0, 0);
     canvas.dataset.number = wish.number;
-    if (canvas === $("face"))
-      say(`Face ${wish.number}, computed in ${Math.max(1, Math.round(data.ms))} ms`);
+    if (canvas === $("face")) {
+      say(`Face ${wish.number}`);
+      $("time").textContent = `computed in ${Math.max(1, Math.round(data.ms))} ms`;
+    }
   }
   next();
 };
 worker.onerror = (event) => { warn(`This browser cannot draw: ${event.message}`); };
 
-let warning = "";
-function say(text) { $("status").textContent = warning || text; }
-function warn(text) { warning = text; say(text); }
+/* A screen reader says what is new here; a slider's every step is not. */
+function say(text) { if ($("status").textContent !== text) $("status").textContent = text; }
+function warn(text) { $("warning").textContent = text; $("warning").hidden = false; }
+
+const drawMain = () => ask($("face"), shown());
 
 function drawFace() {
-  ask($("face"), shown());
+  drawMain();
   ask($("second"), alone(state.second));
   for (const button of $("grid").children)
     button.setAttribute("aria-pressed", Number(button.dataset.number) === state.first);
 }
-
-const drawMain = () => ask($("face"), shown());
 
 function drawGrid() {
   state.grid.forEach((number, place) => {
@@ -116,7 +119,7 @@ function drawGrid() {
   });
 }
 
-function drawAll() { drawFace(); drawGrid(); }
+function drawAll() { drawGrid(); drawFace(); }
 
 // --- controls ----------------------------------------------------------------------------------------
 
@@ -192,6 +195,8 @@ group("Change it",
   })));
 
 group("Two faces",
+  element("p", { className: "soft", textContent: "Morph: on the way to this second face." + (STYLED
+    ? " Style mixing: that many of the finest layers take its style." : "") }),
   element("div", { className: "pair" },
     element("canvas", { id: "second", role: "img", ariaLabel: "The second face" }),
     element("div", { className: "row" },
@@ -200,11 +205,11 @@ group("Two faces",
         [state.first, state.second] = [state.second, state.first];
         drawFace();
       }))),
-  slider("morph", "Towards it", [0, 100, 1, 0],
+  slider("morph", "Morph", [0, 100, 1, 0],
     (value) => { state.morph = value / 100; drawMain(); }, percent),
-  ...(STYLED ? [slider("layer", "Its details", [0, content.styles, 1, 0],
+  ...(STYLED ? [slider("layer", "Style mixing", [0, content.styles, 1, 0],
     (value) => { state.layer = content.styles - value; drawMain(); },
-    (value) => `${value} of ${content.styles}`)] : []));
+    (value) => `${value} / ${content.styles}`)] : []));
 
 function look(number) {
   state.first = number;
@@ -216,8 +221,7 @@ function look(number) {
 $("new").addEventListener("click", () => look(newNumber()));
 $("others").addEventListener("click", () => {
   state.grid = state.grid.map(newNumber);
-  drawGrid();
-  drawFace();
+  drawAll();
 });
 $("save").addEventListener("click", () => {
   const number = $("face").dataset.number;

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -88,15 +89,20 @@ def _filled(content: Mapping[str, Any]) -> str:
     )
 
 
-def read(path: Path) -> Recipe:
-    """The recipe that a page holds, with its weights as they were rounded."""
+def read(path: Path) -> dict[str, Any]:
+    """What a page holds, with its weights as they were rounded."""
     text = path.read_text("utf-8")
     content, weights = (
         re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', text, re.DOTALL)[1]
         for name in ("content", "weights")
     )
-    found = _unpacked(json.loads(content), base64.b64decode(weights))
-    return Recipe(**{name: found[name] for name in Recipe.__dataclass_fields__})
+    return _unpacked(json.loads(content), base64.b64decode(weights))
+
+
+def recipe_of(path: Path) -> Recipe:
+    """The recipe by which a page draws."""
+    content = read(path)
+    return Recipe(**{field.name: content[field.name] for field in fields(Recipe)})
 
 
 def _packed(value: Any, blob: bytearray) -> Any:

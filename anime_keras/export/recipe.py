@@ -16,13 +16,14 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import latents, models, modulation
+from anime_keras import latents, models, modulation, training
 from anime_keras.layers import BatchNormalization, Upsample
 from anime_keras.models import stylegan2
 from anime_keras.models.vae import Autoencoder
 
 Step = dict[str, Any]
 SAMPLES = 1024  # pictures by which directions are found
+BATCH = 64
 COARSE = 16  # pixels a side, to which they are shrunk for that
 
 
@@ -336,7 +337,15 @@ def directions(recipe: Recipe, network: keras.Model, count: int = 8) -> np.ndarr
     }
     if recipe.mean is not None:
         given["truncation"] = np.ones((SAMPLES, 1), "float32")
-    pictures = network.predict({"latents": points, **given}, batch_size=64, verbose=0)["images"]
+    inputs = {"latents": points, **given}
+    pictures = np.concatenate(
+        [
+            training.forward(network, {name: x[i : i + BATCH] for name, x in inputs.items()})[
+                "images"
+            ]
+            for i in range(0, SAMPLES, BATCH)
+        ]
+    )
     step = recipe.size // COARSE
     pictures = pictures.reshape(SAMPLES, COARSE, step, COARSE, step, 3).mean(axis=(2, 4))
     pictures = (pictures - pictures.mean(axis=0)).reshape(SAMPLES, -1)

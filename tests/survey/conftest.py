@@ -1,7 +1,4 @@
-"""A small survey with names that would like to be markup, and a browser to take it in."""
-
-import os
-import shutil
+"""A small survey with names that would like to be markup."""
 
 import numpy as np
 import pytest
@@ -11,11 +8,6 @@ from anime_keras import data, survey
 
 EVIL = "<img src=x onerror=window.hacked=1>"
 EVIL_FILE = "<script>window.hacked=1<|script>\"'$ ‮顔[red]"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-OPTIONS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 
 
 @pytest.fixture(scope="session")
@@ -58,17 +50,3 @@ def made(tmp_path_factory, faces, evil_folder):
         title="</title><script>window.hacked=1</script>",
         contact='"><script>window.hacked=1</script>',
     )
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A headless Chromium; ANIME_KERAS_CHROMIUM names one in an unusual place."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    named = os.environ.get("ANIME_KERAS_CHROMIUM")
-    path = named or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("there is no Chromium: install one, or name it in ANIME_KERAS_CHROMIUM")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=OPTIONS)
-        yield browser
-        browser.close()
