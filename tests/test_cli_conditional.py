@@ -231,4 +231,4 @@ def test_a_dcgan_cannot_be_asked(tmp_path):
         *("generate", "--run", tmp_path / "run", "--where", "hair_color=blue"),
         *("--out", tmp_path / "x.png"),
     )
-    assert "a dcgan, which cannot be asked" in line
+    assert "which cannot be asked for words" in line
