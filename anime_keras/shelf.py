@@ -46,6 +46,54 @@ def names() -> list[str]:
     )
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """A model that comes with the kit, in the place of a `runs.Run`.
+
+    Attributes:
+        name: out of `names()`.
+        settings: `runs.Settings` that say what it is and what it was trained on.
+    """
+
+    name: str
+    settings: Any
+
+    def load_model(self, precision: str = "float32") -> Any:
+        """The model, computing in a dtype policy."""
+        import keras
+
+        keras.config.set_dtype_policy(precision)
+        return importlib.import_module(f"anime_keras.weights.{self.name}").load()
+
+
+def find(run_or_name: str | Path) -> Any:
+    """The run in a folder, or a model of the kit: something with `settings` and `load_model()`.
+
+    Raises:
+        FileNotFoundError: there is neither; the message says what there is.
+        ValueError: the settings of the run cannot be read.
+    """
+    from anime_keras.runs import Run, Settings
+
+    if (Path(run_or_name) / "settings.json").is_file():
+        return Run.open(run_or_name)
+    if str(run_or_name) in names():
+        card = weights.card(str(run_or_name))
+        settings = Settings(
+            model=card["model"],
+            data=card["data"],
+            y=card["y"],
+            count=card["count"],
+            size=card["network"]["image_size"],
+            seed=card["seed"],
+        )
+        return Shipped(str(run_or_name), settings)
+    raise FileNotFoundError(
+        f"There is no run in {run_or_name}, and no model of that name comes with the kit: choose "
+        f"from {', '.join(names())}, or name the folder of a run."
+    )
+
+
 def load(run_or_name: str | Path) -> Any:
     """A trained model, ready to `generate` or `translate`.
 
@@ -57,16 +105,7 @@ def load(run_or_name: str | Path) -> Any:
         FileNotFoundError: there is neither; the message says what there is.
         ValueError: its files are damaged.
     """
-    from anime_keras.runs import Run
-
-    if (Path(run_or_name) / "settings.json").is_file():
-        return Run.open(run_or_name).load_model()
-    if str(run_or_name) in names():
-        return importlib.import_module(f"anime_keras.weights.{run_or_name}").load()
-    raise FileNotFoundError(
-        f"There is no run in {run_or_name}, and no model of that name comes with the kit: choose "
-        f"from {', '.join(names())}, or name the folder of a run."
-    )
+    return find(run_or_name).load_model()
 
 
 def entries(runs: str | Path = "runs") -> list[Entry]:
@@ -84,7 +123,7 @@ def _shipped(name: str) -> Entry:
     file = weights.FOLDER / f"{name}.weights.npz"
     return Entry(
         name=name,
-        model=card.get("model", name),
+        model=card["model"],
         size=card["network"]["image_size"],
         trained_on=card["trained_on"],
         bytes=file.stat().st_size,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from anime_keras import checkpoints, data, models, shelf, weights
+from anime_keras import checkpoints, data, models, plots, shelf, weights
 from anime_keras.cli import app
 from anime_keras.runs import Run, Settings
 
@@ -129,3 +129,40 @@ def test_what_cannot_be_asked_says_so(name):
         model.generate(2, hair_color="blue")
     with pytest.raises(ValueError, match="count must be at least 1, not 0"):
         model.generate(0)
+
+
+def ends(code, *arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_commands_take_names(tmp_path):
+    """Wherever a run can be named a model of the kit can: to generate, translate and evaluate."""
+    ends(0, "generate", "--run", "vae", "--count", 4, "--out", tmp_path / "faces.png")
+    assert plots.load(tmp_path / "faces.png").shape == (132 // 2 + 2, 266, 3)
+    ends(0, "data", "render", "--style", "portrait", "--count", 2, "--out", tmp_path / "photos")
+    options = "--input", tmp_path / "photos", "--out", tmp_path / "anime", "--already-faces"
+    ends(0, "translate", "--run", "portrait_anime", *options)
+    assert len(list((tmp_path / "anime").glob("**/*.png"))) >= 2
+    ends(0, "evaluate", "--run", "vae", "--count", 60, "--metrics", "fid", "--out", tmp_path / "e")
+    assert "results" in json.loads((tmp_path / "e" / "metrics.json").read_text())
+
+
+def test_commands_say_what_a_model_cannot(tmp_path):
+    out = "--out", tmp_path / "x.png"
+    assert "translates pictures and makes none" in ends(
+        1, "generate", "--run", "portrait_anime", *out
+    )
+    assert "which cannot be asked for words" in ends(
+        1, "generate", "--run", "vae", "--where", "hair_color=blue", *out
+    )
+    assert "--truncation is for a StyleGAN2" in ends(
+        1, "generate", "--run", "vae", "--truncation", 0.5, *out
+    )
+    assert "also say --out" in ends(1, "evaluate", "--run", "vae")
+    assert "no model of that name" in ends(1, "generate", "--run", "nobody", *out)
+    photo = plots.save(tmp_path / "photo.png", np.zeros((64, 64, 3), np.uint8))
+    assert "makes pictures from noise" in ends(
+        1, "translate", "--run", "vae", "--input", photo, "--out", tmp_path / "y"
+    )

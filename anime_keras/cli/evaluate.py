@@ -18,7 +18,10 @@ ALBUM = 5000  # pictures of a folder, at most, that translations are compared wi
 
 
 def evaluate(
-    run: Annotated[Path | None, typer.Option(help="Folder of a run, to measure its model.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run, or a name out of `models`, to measure that model."),
+    ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Or a folder of generated pictures, whatever drew them.")
     ] = None,
@@ -82,9 +85,12 @@ def evaluate(
 
     asked, generator, translator, held_out, opened, source = {}, None, None, None, None, data
     if run is not None:
-        from anime_keras.runs import Generated, Run
+        from anime_keras import shelf
+        from anime_keras.runs import Generated
 
-        opened = attempt(Run.open, run)
+        opened = attempt(shelf.find, run)
+        if isinstance(opened, shelf.Shipped) and out is None:
+            fail(f"{run} comes with the kit: also say --out, where to write.")
     if shipped or (opened and opened.settings.translates):
         chosen = chosen or ["translation"]
         if refused := {"ppl", "neighbours"} & set(chosen):
@@ -239,10 +245,13 @@ def _generator(run: Any) -> Any:
 
     import keras
 
+    from anime_keras import shelf
     from anime_keras.metrics.evaluation import Generator
     from anime_keras.runs import Run
 
-    exact = Run(run.folder, dataclasses.replace(run.settings, precision="float32")).load_model()
+    if not isinstance(run, shelf.Shipped):  # the kit's own are in float32 as they come
+        run = Run(run.folder, dataclasses.replace(run.settings, precision="float32"))
+    exact = run.load_model()
     exact.generate(1)  # an averaged generator measures its statistics at its first drawing
 
     def draw(points: np.ndarray) -> np.ndarray:

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from anime_keras.cli.shared import Seed, attempt, console, fail, shown
+from anime_keras.cli.shared import Seed, attempt, console, fail, given, shown
 
 
 def generate(
-    run: Annotated[Path, typer.Option(help="Folder of a run.")],
+    run: Annotated[str, typer.Option(help="Folder of a run, or a name out of `models`.")],
     out: Annotated[Path, typer.Option(help="A .png or .jpg; a .gif with --interpolate.")],
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 64,
     seed: Seed = 0,
@@ -22,9 +22,12 @@ def generate(
     sheet: Annotated[
         str, typer.Option(help="One person with each word of two: hair_color,expression.")
     ] = "",
+    truncation: Annotated[
+        float | None, typer.Option(help="Of a StyleGAN2: below 1 better faces, less various.")
+    ] = None,
     scale: Annotated[int, typer.Option(min=1, max=16, help="Enlarge by this factor.")] = 1,
 ) -> None:
-    """Draw pictures with a trained run.
+    """Draw pictures with a trained model: of a run, or one that comes with the kit.
 
     Examples:
     `python -m anime_keras generate --run runs/demo --count 64 --seed 0 --out grid.png`
@@ -33,27 +36,31 @@ def generate(
 
     `python -m anime_keras generate --run runs/words --where hair_color=blue --out blue.png`
 
+    `python -m anime_keras generate --run stylegan2 --truncation 0.7 --out styles.png`
+
     `python -m anime_keras generate --run runs/words --sheet hair_color,expression --out sheet.png`
     """
-    from anime_keras import latents, plots
-    from anime_keras.runs import Run
+    from anime_keras import latents, models, plots
 
     wanted = (".gif",) if interpolate else (".png", ".jpg")
     if out.suffix.lower() not in wanted:
         fail(f"{out} must end in {' or '.join(wanted)}.")
-    opened = attempt(Run.open, run)
-    if opened.settings.translates:
+    model = attempt(models.load, run)
+    kind = type(model).__name__
+    if not hasattr(model, "generate"):
         fail(
-            f"The run in {run} translates pictures, it makes none from noise: "
+            f"{run} is a {kind}, which translates pictures and makes none from noise: "
             f"python -m anime_keras translate --run {run} --input photo.jpg --out faces"
         )
-    model = attempt(opened.load_model)
     asked = _asked(where)
     if (asked or sheet) and not hasattr(model, "ask"):
         fail(
-            f"The run in {run} is a {opened.settings.model}, which cannot be asked for words. "
+            f"{run} is a {kind}, which cannot be asked for words. "
             "Train one that can: python -m anime_keras train conditional"
         )
+    options = given(truncation=truncation)
+    if options and not hasattr(model, "styles"):
+        fail(f"{run} is a {kind}, which has no styles: --truncation is for a StyleGAN2.")
     if sheet:
         names = [name.strip() for name in sheet.split(",")]
         if len(names) != 2 or interpolate:
@@ -69,10 +76,12 @@ def generate(
         if hasattr(model, "ask"):  # the words of one picture, all the way
             words = attempt(model.ask, 1, seed, **asked)
             path = model.join(path, {n: w.repeat(len(path)) for n, w in words.items()})
-        frames = [plots.grid(picture[None], gap=0, scale=scale) for picture in model.draw(path)]
+        frames = [
+            plots.grid(picture[None], gap=0, scale=scale) for picture in model.draw(path, **options)
+        ]
         plots.gif(out, frames, seconds=0.08, hold=0.08)
     else:
-        pictures = attempt(model.generate, count, seed=seed, **asked)
+        pictures = attempt(model.generate, count, seed=seed, **options, **asked)
         plots.save(out, plots.grid(pictures, scale=scale))
     console.print(f"Look at {shown(out)}")
 

@@ -238,19 +238,20 @@ def _way(run: Path | None, direction: str, kind: str, longest: int | None) -> _W
     if run is None:
         model = attempt(load_shipped)
     else:
-        from anime_keras.runs import Run
+        from anime_keras import shelf
 
-        opened = attempt(Run.open, run)
-        settings = opened.settings
-        if not settings.translates:
+        opened = attempt(shelf.find, run)
+        if not opened.settings.translates:
             fail(
-                f"The run in {run} makes pictures from noise, it translates none: give the run of a "
-                "CycleGAN (python -m anime_keras train cyclegan --help)."
+                f"{run} makes pictures from noise, it translates none: give the run of a CycleGAN "
+                "(python -m anime_keras train cyclegan --help)."
             )
+        # How the kit's own want their faces framed is known.
+        settings = None if isinstance(opened, shelf.Shipped) else opened.settings
         model = attempt(opened.load_model)
     draws = isinstance(model, AnimeGAN)  # one way, and pictures of any size
     if draws and direction != "x2y":
-        fail(f"The run in {run} is an AnimeGAN, which knows no way back: leave out --direction.")
+        fail(f"{run} is an AnimeGAN, which knows no way back: leave out --direction.")
     size = model.image_size
     eyes = _eyes(settings, direction, size) if kind in ("faces", "paste") else None
     translate = model.translate if draws else lambda images: model.translate(images, direction)

@@ -93,6 +93,9 @@ def write_card(name: str, folder: Path, run: Any, **about: Any) -> None:
     settings, history = run.settings, read_history(run.folder / "history.csv")
     card = {
         "model": settings.model,
+        "data": settings.data,
+        "y": settings.y,
+        "count": settings.count,
         **about,
         "commit": _commit(),
         "steps": int(history["step"][-1]),
