@@ -187,7 +187,8 @@ class DifferentiableAugmentation(keras.layers.Layer):
     """
 
     def __init__(self, policy: tuple[str, ...] = AUGMENTATIONS, seed: int = 0, **kwargs) -> None:
-        super().__init__(**kwargs)
+        # Pictures stay as exact as they come, whatever the networks compute in.
+        super().__init__(**{"dtype": "float32", **kwargs})
         unknown = set(policy) - set(AUGMENTATIONS)
         if unknown:
             raise ValueError(

@@ -322,3 +322,18 @@ def test_saves_and_loads(noise, tmp_path):
     # and goes on alike
     again = [m.fit(noise, batch_size=8, verbose=0, shuffle=False).history for m in (gan, loaded)]
     assert again[0] == again[1]
+
+
+@pytest.mark.parametrize(
+    "rules", [{"loss": "wasserstein"}, {"r1": 1.0}, {"feature_matching": 1.0, "content": 1.0}]
+)
+def test_penalties_in_mixed_precision(noise, rules):
+    """Networks compute in bfloat16; pictures, penalties and losses are float32, and finite."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    gan = small(normalization="layer", augmentation=("color", "translation"))
+    gan.compile(**rules, run_eagerly=True)
+    logs = {
+        name: float(value) for name, value in gan.train_step(ops.convert_to_tensor(noise)).items()
+    }
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert keras.backend.standardize_dtype(gan.augment(noise).dtype) == "float32"
