@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from anime_keras import weights
@@ -36,6 +37,9 @@ RULES = {
     "learning_rate": 4e-4,
     "discriminator_learning_rate": 4e-4,
 }
+# By then outlines are there, and the colours run. So last some steps with the portrait far heavier.
+LAST = {"color": 200.0, "content": 60.0, "learning_rate": 3e-4, "discriminator_learning_rate": 3e-4}
+LAST_STEPS = 150
 COUNT = 6000  # portraits, and as many anime faces of other people
 SEED = 500
 EPOCHS = 20
@@ -62,13 +66,16 @@ def save(model: Any, path: Path) -> None:
     weights.save({"generator": model.average or model.generator}, path)
 
 
-def train(out: Path, epochs: int = EPOCHS, minutes: float | None = None) -> Run:
+def train(out: Path, epochs: int = EPOCHS, minutes: float | None = None) -> tuple[Run, tuple]:
     """Draw and train, or go on training, in a run's folder.
 
     Args:
         out: folder of the run; an earlier one goes on.
         epochs: of the whole training.
         minutes: stop after so many, over all sessions, even if epochs are left.
+
+    Returns:
+        The run, and the portraits and anime faces that it was trained on.
     """
     from anime_keras.data import rendering
     from anime_keras.runs import Settings
@@ -97,7 +104,18 @@ def train(out: Path, epochs: int = EPOCHS, minutes: float | None = None) -> Run:
         for style, seed in (("portrait", SEED), ("anime", SEED + 1))
     )
     run.train((x, y))
-    return run
+    return run, (x, y)
+
+
+def last_steps(run: Run, x: np.ndarray, y: np.ndarray) -> Any:
+    """The model of a finished run after the last steps, by `LAST`."""
+    from anime_keras.data.edges import WithBlurredEdges
+
+    model = run.load_model()
+    model.compile(**{**RULES, "first_steps": 0, **LAST})
+    batches = WithBlurredEdges(x, y, BATCH, SEED)
+    model.fit(batches.feed(), steps_per_epoch=LAST_STEPS, shuffle=False, verbose=0)
+    return model
 
 
 def main(
@@ -107,14 +125,15 @@ def main(
     into: Annotated[Path, typer.Option(help="Folder for weights and card.")] = weights.FOLDER,
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
-    run = train(out, epochs, minutes)
-    save(run.load_model(), into / FILE)
+    run, pictures = train(out, epochs, minutes)
+    save(last_steps(run, *pictures), into / FILE)
     weights.write_card(
         NAME,
         into,
         run,
         trained_on=f"drawings of this kit: {COUNT} portraits of seed {SEED}, {COUNT} anime faces of "
         f"seed {SEED + 1}",
+        last={"steps": LAST_STEPS, **LAST},
         measured={},  # by `evaluate --metrics translation`, written in afterwards
     )
 
