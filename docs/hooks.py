@@ -37,6 +37,7 @@ MODULES += [
     for name in ("rendering", "scenes", "faces", "prepare", "pipelines", "augmentation", "folders")
 ]
 MODULES += [f"survey.{name}" for name in ("building", "scoring", "planning", "simulation")]
+MODULES += [f"export.{name}" for name in ("networks", "formats", "recipe")]
 
 
 def _tracked(*patterns: str) -> list[str]:
