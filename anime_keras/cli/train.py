@@ -456,6 +456,9 @@ def conditional(
     classification: Annotated[
         float, typer.Option(help="Weight of the class loss; ac, both.")
     ] = 1.0,
+    classify_fakes: Annotated[
+        bool, typer.Option(help="Whether the classifier learns from generated pictures, too.")
+    ] = True,
     latent_dim: Annotated[
         int, typer.Option(help="Numbers that a picture is made from, beside the words.")
     ] = 100,
@@ -508,6 +511,7 @@ def conditional(
     rules = {
         "loss": loss,
         "classification": classification,
+        "classify_fakes": classify_fakes,
         "learning_rate": learning_rate,
         "discriminator_learning_rate": discriminator_learning_rate,
         "beta_1": beta_1,

@@ -101,6 +101,7 @@ class ConditionalDCGAN(DCGAN):
         self,
         loss: str = "non_saturating",
         classification: float = 1.0,
+        classify_fakes: bool = True,
         learning_rate: float = 2e-4,
         discriminator_learning_rate: float | None = None,
         beta_1: float = 0.5,
@@ -117,6 +118,9 @@ class ConditionalDCGAN(DCGAN):
         Args:
             loss: a name out of `losses.ADVERSARIAL` but "wasserstein", whose penalty is DCGAN's alone.
             classification: weight of the class loss, for both players, where there is a classifier.
+            classify_fakes: the classifier learns from generated pictures, too, as in Odena et al. It
+                and the generator can then agree on signs that only they understand. Without, it knows
+                real pictures alone (as in Choi et al. 2018, "StarGAN", equations 2 and 3).
             learning_rate: of `DCGAN.compile`, as all that follow.
             discriminator_learning_rate: where the two should differ.
             beta_1: Adam's momentum.
@@ -134,9 +138,11 @@ class ConditionalDCGAN(DCGAN):
         rules = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
         if loss == "wasserstein":
             raise ValueError("The Wasserstein loss is DCGAN's: here take another, such as hinge.")
-        super().compile(**{k: v for k, v in rules.items() if k != "classification"}, **kwargs)
+        own = ("classification", "classify_fakes")
+        super().compile(**{k: v for k, v in rules.items() if k not in own}, **kwargs)
         self._rules = {**rules, **kwargs}
         self.classification = classification
+        self.classify_fakes = classify_fakes
 
     @property
     def discriminator_variables(self) -> list[keras.Variable]:
@@ -227,7 +233,9 @@ class ConditionalDCGAN(DCGAN):
         if self.classifier is not None:
             class_loss = self.class_loss(real_scores, told)
             self.update_meters(class_loss=class_loss)
-            loss += self.classification * (class_loss + self.class_loss(fake_scores, told))
+            if self.classify_fakes:
+                class_loss += self.class_loss(fake_scores, told)
+            loss += self.classification * class_loss
         if self.r1:
             slopes = self.input_gradients(lambda images: self.judge(images, told)[0], real)
             loss += self.r1 * losses.r1_penalty(slopes)

@@ -181,6 +181,17 @@ class TestClassifier:
         sure = losses.classification(1000.0 * np.eye(3), np.eye(3))
         assert float(sure) == pytest.approx(0.0, abs=1e-6)
 
+    def test_without_fakes_it_learns_from_real_pictures_alone(self, noise):
+        values = []
+        gan = small(conditioning="ac", normalization="none")
+        for classify_fakes in (True, False):
+            gan.compile(classification=0.5, classify_fakes=classify_fakes)
+            values.append(float(gan.discriminator_loss(noise, noise[::-1] / 2, ROWS)))
+        _, scores = gan.judge(noise[::-1] / 2, ROWS)
+        of_fakes = 0.5 * float(gan.class_loss(scores, ROWS))
+        assert values[0] - values[1] == pytest.approx(of_fakes, abs=1e-5)
+        assert of_fakes > 0.5
+
     def test_logits_are_dcgans(self, noise):
         """The first question, real or not, is asked without the words."""
         gan = small(conditioning="ac", normalization="none")
