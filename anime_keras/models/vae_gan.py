@@ -122,11 +122,13 @@ class VAEGAN(Autoencoder):
         """One round on pictures (batch, size, size, 3) in [-1, 1]: Larsen et al., algorithm 1.
 
         Each player has its own loss. The encoder is not asked to fool the discriminator, and the
-        discriminator not to see alike what should be alike.
+        discriminator not to see alike what should be alike. Random codes are drawn as `generate` draws
+        them, from the Gaussian of the codes; the paper's are from p(z), as which that one begins.
         """
         shape = (ops.shape(images)[0], self.latent_dim)
         noise = keras.random.normal(shape, dtype="float32", seed=self.noise_seed)
-        codes = keras.random.normal(shape, dtype="float32", seed=self.noise_seed)  # of p(z)
+        points = keras.random.normal(shape, dtype="float32", seed=self.noise_seed)
+        codes = ops.stop_gradient(self.density(points))
 
         d_loss = self.minimize(
             lambda: self.discriminator_loss(images, noise, codes),
@@ -146,7 +148,7 @@ class VAEGAN(Autoencoder):
         return self.update_meters(d_loss=d_loss, g_loss=g_loss)
 
     def discriminator_loss(self, images: Tensor, noise: Tensor, codes: Tensor) -> Tensor:
-        """-L_GAN: pictures are real; those that came back, and those of codes out of p(z), are not."""
+        """-L_GAN: pictures are real; those that came back, and those of random codes, are not."""
         real = self.discriminator(images, training=True)
         back = self.discriminator(self.there_and_back(images, noise), training=True)
         drawn = self.discriminator(self.decoder(codes, training=True), training=True)
