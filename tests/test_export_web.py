@@ -45,7 +45,9 @@ def kinds():
 @pytest.fixture(scope="module")
 def pages(kinds, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    return {n: export.export(m, folder / f"{n}.html").path for n, m in kinds.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "SAMPLES", 64)
+        return {n: export.export(m, folder / f"{n}.html").path for n, m in kinds.items()}
 
 
 class Visit:
@@ -184,14 +186,22 @@ def test_directions_move_codes(visit, pages):
     one, content = visit("bernoulli"), page.read(pages["bernoulli"])
     made = page.recipe_of(pages["bernoulli"])
     assert content["directions"].shape == (8, LATENTS)
+
+    def moved(*amounts):
+        code = made.codes(latents_of(1))[0]
+        code = code + sum(amount * content["directions"][place] for place, amount in amounts)
+        return np.round((recipe._run(made.synthesis, None, [code]).transpose(1, 2, 0) + 1) * 127.5)
+
+    # The ends of a slider show where it leads.
+    shown = [one.pixels(".between canvas", place) for place in range(16)]
+    wanted = [moved((place, amount)) for place in range(8) for amount in (-3, 3)]
+    assert apart(np.stack(shown), np.stack(wanted)) <= LEVELS
+
     before = one.pixels()
     one.set("Direction 2", 1.5)
     one.set("Direction 7", -3)
-    code = (
-        made.codes(latents_of(1))[0] + 1.5 * content["directions"][1] - 3 * content["directions"][6]
-    )
-    picture = recipe._run(made.synthesis, None, [code]).transpose(1, 2, 0)
-    assert apart(one.pixels(), np.round((picture + 1) * 127.5)) <= LEVELS
+    assert apart(one.pixels(), moved((1, 1.5), (6, -3))) <= LEVELS
+    assert apart(one.pixels(), before) > 2 * LEVELS
     assert one.page.locator("output[for=direction-6]").inner_text() == "-3.0"
     one.page.get_by_role("button", name="Back to 0").click()
     np.testing.assert_array_equal(one.pixels(), before)

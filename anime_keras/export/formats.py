@@ -16,7 +16,7 @@ from anime_keras.export import page
 
 Inputs = Mapping[str, np.ndarray]
 Card = Mapping[str, Any]
-EXACT = 1e-4  # of a range of 2: a fiftieth of a grey level
+EXACT = 1e-4  # of a range of 2: an eightieth of a grey level
 ROUNDED = 2 * 2 / 255  # two grey levels, for weights in float16
 
 

@@ -106,6 +106,8 @@ const drawMain = () => ask($("face"), shown());
 function drawFace() {
   drawMain();
   ask($("second"), alone(state.second));
+  for (const [canvas, place, amount] of ends)
+    ask(canvas, { ...alone(state.first), moved: state.moved.map((_, k) => (k === place ? amount : 0)) });
   for (const button of $("grid").children)
     button.setAttribute("aria-pressed", Number(button.dataset.number) === state.first);
 }
@@ -183,11 +185,27 @@ if (content.mean) {
   }, (value) => value.toFixed(2)));
 }
 
+const ENDS = [-3, 3]; // standard deviations
+const ends = []; // [canvas, direction, amount]: the face at either end of a slider, which says what it does
+
+function direction(place) {
+  const line = slider(`direction-${place}`, `Direction ${place + 1}`, [...ENDS, 0.1, 0],
+    (value) => { state.moved[place] = value; drawMain(); }, signed);
+  const [low, high] = ENDS.map((amount) => {
+    const canvas = element("canvas", { ariaHidden: "true" });
+    ends.push([canvas, place, amount]);
+    return canvas;
+  });
+  line.classList.add("between");
+  line.children[1].before(low);
+  line.children[2].after(high);
+  return line;
+}
+
 group("Change it",
   element("p", { className: "soft", textContent:
     "The directions in which faces differ most, from −3 to 3 standard deviations." }),
-  ...state.moved.map((_, place) => slider(`direction-${place}`, `Direction ${place + 1}`, [-3, 3, 0.1, 0],
-    (value) => { state.moved[place] = value; drawMain(); }, signed)),
+  ...state.moved.map((_, place) => direction(place)),
   element("div", { className: "row" }, button("reset", "Back to 0", () => {
     state.moved.fill(0);
     state.moved.forEach((_, place) => setSlider(`direction-${place}`, 0));

@@ -47,7 +47,7 @@ def compose(model: keras.Model, network: keras.Model, card: Mapping[str, Any]) -
         "title": f"New faces by a {type(model).__name__}",
         "about": _about(card),
         "shares": {name: model.shares[name] for name in found.words},
-        "directions": recipe.directions(found, network),
+        "directions": recipe.directions(*recipe.samples(found, network)),
         "known": {
             "latents": known["latents"][0],
             "row": np.concatenate([np.zeros(0), *row]),

@@ -314,7 +314,27 @@ def _smooth(x: np.ndarray, before: int, after: int) -> np.ndarray:
 # --- what to move ---------------------------------------------------------------------------------
 
 
-def directions(recipe: Recipe, network: keras.Model, count: int = 8) -> np.ndarray:
+def samples(recipe: Recipe, network: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (n, code_dim) of random faces, and their pictures (n, size, size, 3) in [-1, 1].
+
+    Args:
+        recipe: of the generator.
+        network: of `networks.network`, by which the pictures are made.
+    """
+    points, rng = latents.draw(SAMPLES, recipe.latent_dim, seed=1), np.random.default_rng(1)
+    inputs = {"latents": points}
+    for name, words in recipe.words.items():
+        inputs[name] = rng.integers(len(words), size=SAMPLES, dtype="int32")
+    if recipe.mean is not None:
+        inputs["truncation"] = np.ones((SAMPLES, 1), "float32")
+    pictures = [
+        training.forward(network, {name: x[i : i + BATCH] for name, x in inputs.items()})["images"]
+        for i in range(0, SAMPLES, BATCH)
+    ]
+    return recipe.codes(points), np.concatenate(pictures)
+
+
+def directions(codes: np.ndarray, pictures: np.ndarray, count: int = 8) -> np.ndarray:
     """The directions of codes in which faces differ most, each a standard deviation long.
 
     Reduced-rank regression (Izenman 1975, "Reduced-Rank Regression for the Multivariate Linear Model"):
@@ -322,39 +342,22 @@ def directions(recipe: Recipe, network: keras.Model, count: int = 8) -> np.ndarr
     components are taken. The first direction accounts for more of it than any other could, and so on.
 
     Args:
-        recipe: of the generator.
-        network: of `networks.network`, by which pictures are made.
+        codes: (n, code_dim).
+        pictures: of them, (n, size, size, 3).
         count: how many directions, at most as many as codes have numbers.
 
     Returns:
         float32 (count, code_dim); pictures become brighter along each.
     """
-    points = latents.draw(SAMPLES, recipe.latent_dim, seed=1)
-    codes = recipe.codes(points)
-    rng = np.random.default_rng(1)
-    given = {
-        name: rng.integers(len(w), size=SAMPLES, dtype="int32") for name, w in recipe.words.items()
-    }
-    if recipe.mean is not None:
-        given["truncation"] = np.ones((SAMPLES, 1), "float32")
-    inputs = {"latents": points, **given}
-    pictures = np.concatenate(
-        [
-            training.forward(network, {name: x[i : i + BATCH] for name, x in inputs.items()})[
-                "images"
-            ]
-            for i in range(0, SAMPLES, BATCH)
-        ]
-    )
-    step = recipe.size // COARSE
-    pictures = pictures.reshape(SAMPLES, COARSE, step, COARSE, step, 3).mean(axis=(2, 4))
-    pictures = (pictures - pictures.mean(axis=0)).reshape(SAMPLES, -1)
+    n, step = len(codes), pictures.shape[1] // COARSE
+    pictures = pictures.reshape(n, COARSE, step, COARSE, step, 3).mean(axis=(2, 4))
+    pictures = (pictures - pictures.mean(axis=0)).reshape(n, -1)
     # In coordinates in which codes have covariance 1, where a direction of length 1 is a deviation.
     centred = codes - codes.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred / SAMPLES)
+    values, vectors = np.linalg.eigh(centred.T @ centred / n)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     whitened = centred @ (vectors / np.sqrt(np.maximum(values, 1e-9 * values.max())))
-    slopes = whitened.T @ pictures / SAMPLES
+    slopes = whitened.T @ pictures / n
     chosen, _, seen = np.linalg.svd(slopes, full_matrices=False)
     chosen, seen = chosen[:, :count], seen[:count]
     return (root @ (chosen * np.where(seen.sum(axis=1) < 0, -1.0, 1.0))).T.astype("float32")
