@@ -20,7 +20,7 @@ NAME = "conditional_dcgan"
 FILE = f"{NAME}.weights.npz"
 SIZE = 64
 ASKED = ("hair_color", "expression", "glasses")
-# Projection: with a classifier, D and G came to agree on signs of their own (weights/README.md).
+# Projection: with a classifier D and G agreed on signs of their own (benchmarks/RESULTS.md).
 # Small enough for 350 pictures a second on one core of a laptop; a discriminator that learns more
 # slowly than the generator; rates that fall to 0, so that the last pictures are clean.
 NETWORK = {"width": 24, "conditioning": "projection", "ema": 0.999}
