@@ -1,11 +1,11 @@
-"""The kit's own VAE: what its card says, on faces that it never saw."""
+"""The kit's own VAE and VAE-GAN: what their cards say, on faces that they never saw."""
 
 import numpy as np
 import pytest
 
 from anime_keras import data, directions, latents, weights
 from anime_keras.metrics import attributes, extractors, translation
-from anime_keras.weights import vae
+from anime_keras.weights import vae, vae_gan
 
 COUNT = 120
 
@@ -58,3 +58,18 @@ def test_random_faces_are_nearer_to_faces_than_codes_of_the_prior(model, unseen)
     extractor = extractors.get("anime")
     real, fitted, prior = (extractor(p)[0].mean(axis=0) for p in (unseen.images, drawn, smears))
     assert np.linalg.norm(real - fitted) < 0.6 * np.linalg.norm(real - prior)
+
+
+def test_the_vae_gan_gives_back_without_the_weave(model, unseen):
+    """SSIM 0.510 on 1,000 faces; and less of a pattern that alternates from pixel to pixel."""
+    game = vae_gan.load()
+    assert weights.path(vae_gan.FILE).stat().st_size < 4.2e6
+    assert weights.card("vae_gan")["rules"].items() >= vae_gan.RULES.items()
+    back = game.reconstruct(unseen.images)
+    assert translation.measure(unseen.images, back)[0].value == pytest.approx(0.510, abs=0.03)
+    signs = (-1.0) ** np.arange(64)
+
+    def weave(pictures):
+        return np.abs((pictures * signs[:, None]).mean(axis=2)).mean()
+
+    assert weave(back) < 0.8 * weave(model.reconstruct(unseen.images))
