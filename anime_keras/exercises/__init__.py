@@ -18,7 +18,6 @@ MODULES = {
     "04": "practice",
     "05": "evaluation",
     "06": "conditional",
-    "06": "conditional",
     "07": "cyclegan",
     "08": "cyclegan_losses",
     "09": "vae",
