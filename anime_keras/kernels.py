@@ -157,7 +157,11 @@ def reflected_conv(maps: Tensor, kernel: Tensor) -> Tensor:
 
 def _on_cpu(maps: Tensor, *dtypes: str) -> bool:
     """Whether maps of one of those dtypes are computed by TensorFlow without a GPU."""
-    if BACKEND != "tensorflow" or _plain or keras.backend.standardize_dtype(maps.dtype) not in dtypes:
+    if (
+        BACKEND != "tensorflow"
+        or _plain
+        or keras.backend.standardize_dtype(maps.dtype) not in dtypes
+    ):
         return False
     return not tf.config.list_physical_devices("GPU")
 
