@@ -28,10 +28,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-pytest: $(READY)
-	$(BIN)/python -m pytest
-
 # Two at a time; with more than one thread each, BLAS would wait for itself (notebook 05: 3 times as long).
+pytest: $(READY)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 nbval: $(READY)
 	OPENBLAS_NUM_THREADS=1 ANIME_KERAS_SCALE=smoke $(BIN)/python -m pytest -p no:cacheprovider --nbval-lax \
 		--nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadscope $(NOTEBOOKS)

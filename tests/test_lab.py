@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from scipy import special
 
 import anime_keras
 from anime_keras import exercises, lab, models
@@ -237,6 +238,7 @@ def _cell(name, kind):
 @pytest.mark.parametrize("name", exercises.names())
 def test_the_notebooks_stub_fails_with_advice_and_its_solution_passes(capsys, name):
     space = {"lab": lab, "ops": ops, "np": np, "keras": keras, "cv2": cv2, "hashlib": hashlib}
+    space["special"] = special
     exec(_cell(name, "exercise"), space)
     assert capsys.readouterr().out.startswith(f"{name}: not yet. ")
     exec(_cell(name, "solution"), space)

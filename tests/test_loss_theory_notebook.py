@@ -86,10 +86,16 @@ def notebook():
 # --- losses.py with one sign turned ---------------------------------------------------------------
 
 SOURCE = inspect.getsource(losses)
+# Of notebooks 06 and 11; tests/models/test_conditional.py and tests/test_style_losses.py hold them.
+ELSEWHERE = {
+    *("classification", "yuv", "grey", "huber", "color", "total_variation", "gram", "style"),
+}
 LOSSES = [
     node.name
     for node in ast.parse(SOURCE).body
-    if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name != "get"
+    if isinstance(node, ast.FunctionDef)
+    and not node.name.startswith("_")
+    and node.name not in {"get", *ELSEWHERE}
 ]
 TURNED = {ast.Add: ast.Sub, ast.Sub: ast.Add}
 
@@ -163,4 +169,4 @@ def test_every_loss_has_mutants():
         for name, value in vars(losses).items()
         if inspect.isfunction(value) and value.__module__ == losses.__name__ and name[0] != "_"
     }
-    assert mutated == set(LOSSES) == public - {"get"}
+    assert mutated == set(LOSSES) == public - {"get", *ELSEWHERE}
