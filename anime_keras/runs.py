@@ -28,7 +28,6 @@ from keras import ops
 from anime_keras import (
     callbacks,
     checkpoints,
-    latents,
     models,
     plots,
     report,
@@ -409,12 +408,8 @@ class Generated:
     def __init__(self, model: training.Adversarial, count: int, seed: int = 0) -> None:
         self.model = model
         self.shape = (count, model.image_size, model.image_size, 3)
-        self.asked: dict[str, np.ndarray] = {}
-        if hasattr(model, "ask"):
-            self.asked = model.ask(count, seed)
-            self._points = model.points(count, seed)
-        else:
-            self._points = latents.draw(count, model.latent_dim, seed)
+        self.asked = model.ask(count, seed) if hasattr(model, "ask") else {}
+        self._points = model.points(count, seed)
 
     def __len__(self) -> int:
         return self.shape[0]
