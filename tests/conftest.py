@@ -32,3 +32,11 @@ def chromium():
         browser = started.chromium.launch(executable_path=path, args=OPTIONS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def float32_to_begin_with():
+    """No file of tests finds the dtype policy that another one left, whichever ran before it."""
+    import keras
+
+    keras.config.set_dtype_policy("float32")
