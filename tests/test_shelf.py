@@ -160,6 +160,9 @@ def test_commands_say_what_a_model_cannot(tmp_path):
     assert "--truncation is for a StyleGAN2" in ends(
         1, "generate", "--run", "vae", "--truncation", 0.5, *out
     )
+    for interpolate, to in (((), "x.png"), (("--interpolate",), "x.gif")):
+        options = "--truncation", "nan", *interpolate, "--out", tmp_path / to
+        assert "must be a finite number" in ends(1, "generate", "--run", "stylegan2", *options)
     assert "also say --out" in ends(1, "evaluate", "--run", "vae")
     assert "no model of that name" in ends(1, "generate", "--run", "nobody", *out)
     photo = plots.save(tmp_path / "photo.png", np.zeros((64, 64, 3), np.uint8))

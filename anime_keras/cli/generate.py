@@ -76,9 +76,8 @@ def generate(
         if hasattr(model, "ask"):  # the words of one picture, all the way
             words = attempt(model.ask, 1, seed, **asked)
             path = model.join(path, {n: w.repeat(len(path)) for n, w in words.items()})
-        frames = [
-            plots.grid(picture[None], gap=0, scale=scale) for picture in model.draw(path, **options)
-        ]
+        pictures = attempt(model.draw, path, **options)
+        frames = [plots.grid(picture[None], gap=0, scale=scale) for picture in pictures]
         plots.gif(out, frames, seconds=0.08, hold=0.08)
     else:
         pictures = attempt(model.generate, count, seed=seed, **options, **asked)

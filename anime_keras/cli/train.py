@@ -122,27 +122,41 @@ def _train(
 
 # --- the models -----------------------------------------------------------------------------------
 
+# What several models can be told, each with a default of its own.
+Width = Annotated[int, typer.Option(help="Channels next to the picture.")]
+BothRates = Annotated[float, typer.Option(help="Adam's, of both players.")]
+OtherRate = Annotated[float | None, typer.Option(help="Where it should differ.")]
+Decay = Annotated[
+    str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
+]
+Momentum = Annotated[float, typer.Option(help="Adam's momentum.")]
+Smoothing = Annotated[float, typer.Option(help="Real pictures get 1 - this.")]
+R1 = Annotated[float, typer.Option(help="Gamma of the R1 penalty.")]
+SpectralNorm = Annotated[bool, typer.Option("--spectral-norm", help="In D.")]
+Augmentation = Annotated[
+    str, typer.Option(help="What D sees is changed by: color,translation,cutout.")
+]
+Average = Annotated[float, typer.Option(help="Decay of the averaged generator; 0 for none.")]
+CodeNumbers = Annotated[int, typer.Option(help="Numbers that a code has.")]
+KLWeight = Annotated[float, typer.Option(help="Weight of the KL term.")]
+
 
 @trains("dcgan")
 def dcgan(
     latent_dim: Annotated[int, typer.Option(help="Numbers that a picture is made from.")] = 100,
-    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
+    width: Width = 64,
     loss: Annotated[
         str,
         typer.Option(
             help="non_saturating, minimax, least_squares, hinge, wasserstein or relativistic."
         ),
     ] = "non_saturating",
-    learning_rate: Annotated[float, typer.Option(help="Adam's, of both players.")] = 2e-4,
-    discriminator_learning_rate: Annotated[
-        float | None, typer.Option(help="Where it should differ.")
-    ] = None,
-    decay: Annotated[
-        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
-    ] = "constant",
-    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
-    label_smoothing: Annotated[float, typer.Option(help="Real pictures get 1 - this.")] = 0.0,
-    r1: Annotated[float, typer.Option(help="Gamma of the R1 penalty.")] = 0.0,
+    learning_rate: BothRates = 2e-4,
+    discriminator_learning_rate: OtherRate = None,
+    decay: Decay = "constant",
+    beta_1: Momentum = 0.5,
+    label_smoothing: Smoothing = 0.0,
+    r1: R1 = 0.0,
     gradient_penalty: Annotated[
         float | None, typer.Option(help="Weight; 10 by default with wasserstein, else 0.")
     ] = None,
@@ -151,11 +165,9 @@ def dcgan(
     normalization: Annotated[
         str | None, typer.Option(help="Of the discriminator: batch, layer or none.")
     ] = None,
-    spectral_norm: Annotated[bool, typer.Option("--spectral-norm", help="In D.")] = False,
-    augmentation: Annotated[
-        str, typer.Option(help="What D sees is changed by: color,translation,cutout.")
-    ] = "",
-    ema: Annotated[float, typer.Option(help="Decay of the averaged generator; 0 for none.")] = 0.99,
+    spectral_norm: SpectralNorm = False,
+    augmentation: Augmentation = "",
+    ema: Average = 0.99,
 ) -> Own:
     """Train a DCGAN: pictures from noise.
 
@@ -193,7 +205,7 @@ def dcgan(
 
 @trains("cyclegan", translates=True, size=128, batch_size=1)
 def cyclegan(
-    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
+    width: Width = 64,
     blocks: Annotated[
         int | None, typer.Option(help="Residual blocks; 9 from 256 px on, 6 below by default.")
     ] = None,
@@ -209,7 +221,7 @@ def cyclegan(
     decay: Annotated[
         str, typer.Option(help="Constant, or linear over the second half; needs --epochs.")
     ] = "constant",
-    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    beta_1: Momentum = 0.5,
     history: Annotated[
         int, typer.Option(min=0, help="Generated pictures that a discriminator remembers.")
     ] = 50,
@@ -257,7 +269,7 @@ def stylegan2(
         float | None,
         typer.Option(help="Half-life of the averaged generator in thousands of pictures."),
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Adam's, of both players.")] = 0.0025,
+    learning_rate: BothRates = 0.0025,
     r1: Annotated[
         float | None, typer.Option(help="Gamma; 0.0002 size^2 / batch size if not said.")
     ] = None,
@@ -301,7 +313,7 @@ def stylegan2(
 
 @trains("animegan", translates=True, size=256, batch_size=12)
 def animegan(
-    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
+    width: Width = 32,
     features: Annotated[
         str, typer.Option(help="What tells the content: kit (drawn faces) or vgg19 (photos).")
     ] = "kit",
@@ -328,7 +340,7 @@ def animegan(
     decay: Annotated[
         str, typer.Option(help="Of both rates: constant, linear or cosine; needs --epochs.")
     ] = "constant",
-    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
+    beta_1: Momentum = 0.5,
     ema: Annotated[
         float, typer.Option(help="Decay of the averaged generator; 0 for none, as in the paper.")
     ] = 0.0,
@@ -363,8 +375,8 @@ def animegan(
 
 @trains("vae")
 def vae(
-    latent_dim: Annotated[int, typer.Option(help="Numbers that a code has.")] = 64,
-    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
+    latent_dim: CodeNumbers = 64,
+    width: Width = 32,
     likelihood: Annotated[
         str,
         typer.Option(
@@ -376,7 +388,7 @@ def vae(
         float | None,
         typer.Option(help="Of the gaussian, from -1 to 1; follows the error if not said."),
     ] = None,
-    beta: Annotated[float, typer.Option(help="Weight of the KL term.")] = 1.0,
+    beta: KLWeight = 1.0,
     free_bits: Annotated[
         float, typer.Option(help="Nats that each number of a code has for nothing.")
     ] = 0.0,
@@ -384,9 +396,7 @@ def vae(
         float, typer.Option(help="What the network sees, beside pixels; with perceptual.")
     ] = 1.0,
     learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 1e-3,
-    decay: Annotated[
-        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
-    ] = "constant",
+    decay: Decay = "constant",
 ) -> Own:
     """Train a VAE: pictures from codes, and codes from pictures.
 
@@ -415,17 +425,15 @@ def vae(
 
 @trains("vae-gan")
 def vae_gan(
-    latent_dim: Annotated[int, typer.Option(help="Numbers that a code has.")] = 64,
-    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 32,
+    latent_dim: CodeNumbers = 64,
+    width: Width = 32,
     gamma: Annotated[
         float, typer.Option(help="The decoder's weight of likeness, beside the game.")
     ] = 1e-3,
-    beta: Annotated[float, typer.Option(help="Weight of the KL term.")] = 1.0,
+    beta: KLWeight = 1.0,
     learning_rate: Annotated[float, typer.Option(help="Adam's, of all three.")] = 3e-4,
-    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
-    decay: Annotated[
-        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
-    ] = "constant",
+    beta_1: Momentum = 0.5,
+    decay: Decay = "constant",
 ) -> Own:
     """Train a VAE-GAN: a VAE that a discriminator compares, and whose decoder it judges.
 
@@ -462,29 +470,23 @@ def conditional(
     latent_dim: Annotated[
         int, typer.Option(help="Numbers that a picture is made from, beside the words.")
     ] = 100,
-    width: Annotated[int, typer.Option(help="Channels next to the picture.")] = 64,
+    width: Width = 64,
     loss: Annotated[
         str,
         typer.Option(help="non_saturating, minimax, least_squares, hinge or relativistic."),
     ] = "non_saturating",
-    learning_rate: Annotated[float, typer.Option(help="Adam's, of both players.")] = 2e-4,
-    discriminator_learning_rate: Annotated[
-        float | None, typer.Option(help="Where it should differ.")
-    ] = None,
-    decay: Annotated[
-        str, typer.Option(help="Of the learning rate: constant, linear or cosine; needs --epochs.")
-    ] = "constant",
-    beta_1: Annotated[float, typer.Option(help="Adam's momentum.")] = 0.5,
-    label_smoothing: Annotated[float, typer.Option(help="Real pictures get 1 - this.")] = 0.0,
-    r1: Annotated[float, typer.Option(help="Gamma of the R1 penalty.")] = 0.0,
+    learning_rate: BothRates = 2e-4,
+    discriminator_learning_rate: OtherRate = None,
+    decay: Decay = "constant",
+    beta_1: Momentum = 0.5,
+    label_smoothing: Smoothing = 0.0,
+    r1: R1 = 0.0,
     normalization: Annotated[
         str, typer.Option(help="Of the discriminator: batch, layer or none.")
     ] = "batch",
-    spectral_norm: Annotated[bool, typer.Option("--spectral-norm", help="In D.")] = False,
-    augmentation: Annotated[
-        str, typer.Option(help="What D sees is changed by: color,translation,cutout.")
-    ] = "",
-    ema: Annotated[float, typer.Option(help="Decay of the averaged generator; 0 for none.")] = 0.99,
+    spectral_norm: SpectralNorm = False,
+    augmentation: Augmentation = "",
+    ema: Average = 0.99,
 ) -> Own:
     """Train a conditional DCGAN: pictures from noise, of what was asked for.
 

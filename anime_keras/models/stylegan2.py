@@ -168,6 +168,12 @@ def build_discriminator(
 # --- the model ------------------------------------------------------------------------------------
 
 
+def _part(count: int | Tensor) -> int | Tensor:
+    """So many pictures of a batch that path lengths are measured on, one at least."""
+    part = count // PATH_SHRINK
+    return max(part, 1) if isinstance(part, int) else ops.maximum(part, 1)
+
+
 class Means(keras.layers.Layer):
     """What training keeps the moving mean of: w, and how long paths are (`path_length_loss`)."""
 
@@ -218,6 +224,9 @@ class StyleGAN2(Generating, training.Adversarial):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        for name, value in (("latent_dim", latent_dim), ("mapping_layers", mapping_layers)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value!r}.")
         self._settings = {
             "image_size": image_size,
             "latent_dim": latent_dim,
@@ -301,7 +310,7 @@ class StyleGAN2(Generating, training.Adversarial):
             **kwargs: `jit_compile` … of `keras.Model.compile`.
 
         Raises:
-            ValueError: a weight below 0, or accumulated gradients.
+            ValueError: a number out of its range, or accumulated gradients.
         """
         self._rules = {
             k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")
@@ -315,6 +324,16 @@ class StyleGAN2(Generating, training.Adversarial):
         for name, value in (("r1", r1 or 0), ("path_length", path_length), ("freeze", freeze)):
             if value < 0:
                 raise ValueError(f"{name} must be at least 0, not {value}.")
+        for name, value in (("every_g", every_g), ("every_d", every_d)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}.")
+        if not 0.0 <= style_mixing <= 1.0:
+            raise ValueError(f"style_mixing must be in [0, 1], not {style_mixing}.")
+        blocks = len(_resolutions(self.image_size)) - 1
+        if freeze > blocks:
+            raise ValueError(
+                f"There are {blocks} blocks of the discriminator to freeze, not {freeze}."
+            )
         super().compile(**kwargs)
         self.r1 = r1
         self.path_length = path_length
@@ -350,7 +369,7 @@ class StyleGAN2(Generating, training.Adversarial):
             self.either(
                 ops.equal(self.steps % self.every_g, 0),
                 lambda: self.minimize(
-                    lambda: self.every_g * self.path_length_loss(count // PATH_SHRINK),
+                    lambda: self.every_g * self.path_length_loss(_part(count)),
                     self.generator_variables,
                     self.generator_optimizer,
                 ),
@@ -513,7 +532,13 @@ class StyleGAN2(Generating, training.Adversarial):
         return self.paint(self.styles(points, truncation), batch_size=batch_size)
 
     def styles(self, points: np.ndarray, truncation: float = 1.0) -> np.ndarray:
-        """Styles w of given latents: float32 (count, latent_dim), drawn to the mean by truncation."""
+        """Styles w of given latents: float32 (count, latent_dim), drawn to the mean by truncation.
+
+        Raises:
+            ValueError: truncation is no finite number.
+        """
+        if not math.isfinite(truncation):
+            raise ValueError(f"truncation must be a finite number, not {truncation}.")
         w = training.forward(self.average_mapping, np.asarray(points, "float32"))
         mean = ops.convert_to_numpy(self.means.w)
         return mean + truncation * (w - mean)

@@ -89,6 +89,8 @@ def test_mapping_sees_only_the_direction_of_latents():
     [
         ({"image_size": 48}, "image_size must be one of"),
         ({"fmaps": 1e-4}, "leaves no channels at"),
+        ({"latent_dim": 0}, "latent_dim must be at least 1, not 0"),
+        ({"mapping_layers": 0}, "mapping_layers must be at least 1, not 0"),
     ],
 )
 def test_bad_arguments(options, message):
@@ -101,6 +103,10 @@ def test_bad_arguments(options, message):
     [
         ({"accumulate": 2}, "accumulate must be 1"),
         ({"freeze": -1}, "freeze must be at least 0"),
+        ({"freeze": 4}, "There are 3 blocks of the discriminator to freeze, not 4"),
+        ({"every_g": 0}, "every_g must be at least 1"),
+        ({"every_d": 0}, "every_d must be at least 1"),
+        ({"style_mixing": 1.5}, r"style_mixing must be in \[0, 1\]"),
         ({"r1": -1.0}, "r1 must be at least 0"),
         ({"path_length": -1.0}, "path_length must be at least 0"),
     ],
@@ -202,6 +208,14 @@ def test_penalties_are_steps_of_their_own_now_and_then(real):
     without.fit(batches(real, 3), verbose=0)
     assert int(without.generator_optimizer.iterations) == 3
     assert int(without.discriminator_optimizer.iterations) == 3
+
+
+def test_one_picture_a_step(real):
+    """Half of a batch of one, on which path lengths are measured, is still one picture."""
+    gan = small(every_g=1)
+    gan.fit(batches(real[:1], 1), verbose=0)
+    assert int(gan.generator_optimizer.iterations) == 2
+    assert np.isfinite(float(gan.means.length)) and float(gan.means.length) > 0
 
 
 def test_rates_are_lowered_for_the_additional_steps():
@@ -338,6 +352,8 @@ def test_truncation(gan):
     points = latents.draw(4, 8)
     w, mean = gan.styles(points), gan.means.w.numpy()
     np.testing.assert_allclose(gan.styles(points, 0.25), mean + 0.25 * (w - mean), atol=1e-6)
+    with pytest.raises(ValueError, match="truncation must be a finite number, not nan"):
+        gan.generate(2, truncation=float("nan"))
     one = gan.draw(points, truncation=0.0)
     assert np.ptp(one.astype(int), axis=0).max() <= 1
     assert np.ptp(gan.draw(points).astype(int), axis=0).max() > 1
