@@ -70,13 +70,16 @@ def _kept(model: Any) -> dict[str, Any]:
     }
 
 
-def train(out: Path, epochs: int = EPOCHS, minutes: float | None = None) -> Run:
+def train(
+    out: Path, epochs: int = EPOCHS, minutes: float | None = None, begin: str | None = None
+) -> Run:
     """Draw and train, or go on training, in a run's folder.
 
     Args:
         out: folder of the run; an earlier one goes on.
         epochs: of the whole training.
         minutes: stop after so many, over all sessions, even if epochs are left.
+        begin: begin with the weights of another run, or with those that ship ("stylegan2").
     """
     from anime_keras.data import rendering
     from anime_keras.runs import Settings
@@ -92,6 +95,7 @@ def train(out: Path, epochs: int = EPOCHS, minutes: float | None = None) -> Run:
                 size=SIZE,
                 epochs=epochs,
                 minutes=minutes,
+                begin=begin,
                 batch_size=BATCH,
                 seed=SEED,
                 precision="float32",
@@ -108,10 +112,13 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the run; an earlier one goes on.")],
     epochs: Annotated[int, typer.Option(help="Of training.")] = EPOCHS,
     minutes: Annotated[float | None, typer.Option(help="Of training, at most.")] = None,
+    begin: Annotated[
+        str | None, typer.Option(help="Weights to begin with: a run, or a name.")
+    ] = None,
     into: Annotated[Path, typer.Option(help="Folder for weights and card.")] = weights.FOLDER,
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
-    run = train(out, epochs, minutes)
+    run = train(out, epochs, minutes, begin)
     save(run.load_model(), into / FILE)
     about = f"drawings of this kit: {COUNT} anime faces of seed {SEED}"
     weights.write_card(NAME, into, run, trained_on=about)
