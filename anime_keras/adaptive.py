@@ -64,7 +64,7 @@ class AdaptiveAugmentation(keras.layers.Layer):
         due = ops.equal(self.looks % EVERY, EVERY - 1)
         step = ops.sign(signs / EVERY - self.target) * batch * EVERY / self.unit
         moved = ops.clip(self.probability + step, 0.0, 1.0)
-        self.probability.assign(ops.where(due, moved, self.probability))
+        self.probability.assign(ops.where(due, moved, self.probability.value))
         self.signs.assign(ops.where(due, ops.zeros_like(signs), signs))
         self.looks.assign(self.looks + 1)
 

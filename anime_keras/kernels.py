@@ -132,6 +132,25 @@ def upsample(maps: Tensor, kernel: Tensor) -> Tensor:
     return ops.conv_transpose(maps, kernel, strides=2, padding="same")
 
 
+def reflected_frame(maps: Tensor, rows: int, columns: int) -> Tensor:
+    """A frame of the maps' own mirror image, the outermost row not repeated.
+
+    Args:
+        maps: (batch, height, width, channels).
+        rows: above and below, less than the height.
+        columns: left and right, less than the width.
+    """
+    frame = ((0, 0), (rows, rows), (columns, columns), (0, 0))
+    if not rows and not columns:
+        return maps
+    if BACKEND != "torch":
+        return ops.pad(maps, frame, mode="reflect")
+    # PyTorch mirrors the last two axes only.
+    planes = ops.transpose(maps, (0, 3, 1, 2))
+    planes = ops.pad(planes, (*frame[::3], *frame[1:3]), mode="reflect")
+    return ops.transpose(planes, (0, 2, 3, 1))
+
+
 def reflected_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     """Convolve maps framed by their own mirror image, the outermost row not repeated.
 
@@ -147,8 +166,7 @@ def reflected_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     known = None not in (height, width)
     if known and size == 3 and _on_cpu(maps, "float32"):
         return _winograd(maps, kernel)
-    around = (size // 2, size // 2)
-    framed = ops.pad(maps, ((0, 0), around, around, (0, 0)), mode="reflect")
+    framed = reflected_frame(maps, size // 2, size // 2)
     even = known and height % 2 == width % 2 == 0
     if even and filters <= 4 and _on_cpu(maps, "float32", "bfloat16"):
         return _conv_to_few(framed, kernel)

@@ -13,6 +13,7 @@ backend differentiates: `tf.GradientTape` on TensorFlow, `torch.autograd.grad` o
 on JAX.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,8 +70,11 @@ class Adversarial(keras.Model):
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
-        # JAX's trainer passes the state in and wants it back; the step itself need not know.
-        if BACKEND == "jax" and "train_step" in cls.__dict__:
+        if BACKEND == "tensorflow" or "train_step" not in cls.__dict__:
+            return
+        cls.train_step = _unpacked(cls.train_step)
+        if BACKEND == "jax":
+            # Its trainer passes the state in and wants it back; the step itself need not know.
             cls.train_step = _stateless(cls.train_step)
 
     def compile(self, **kwargs) -> None:
@@ -315,9 +319,22 @@ class _JoinedOptimizers:
         return [v for optimizer in self.optimizers for v in optimizer.variables]
 
 
+def _unpacked(train_step: Callable) -> Callable:
+    """Take pictures that come alone out of the tuple that Keras wants a generator to yield."""
+
+    @functools.wraps(train_step)
+    def step(self: Adversarial, data: Any) -> dict:
+        return train_step(
+            self, data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
+        )
+
+    return step
+
+
 def _stateless(train_step: Callable) -> Callable:
     """Wrap `train_step(self, data) -> logs` as JAX's `train_step(self, state, data)`."""
 
+    @functools.wraps(train_step)
     def step(self: Adversarial, state: tuple, data: Any) -> tuple[dict, tuple]:
         groups = (
             self.trainable_variables,

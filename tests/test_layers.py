@@ -14,6 +14,7 @@ from anime_keras.layers import (
     Downsample,
     ImageHistory,
     InstanceNormalization,
+    LayerNormalization,
     ReflectedConv2D,
     ReflectionPadding2D,
     Upsample,
@@ -563,3 +564,59 @@ class TestImageHistory:
         again = ImageHistory.from_config(history.get_config())
         assert (again.size, again.shape, again.seed) == (3, (2, 2, 1), 7)
         assert again.get_config() == history.get_config()
+
+
+class TestLayerNormalization:
+    def layer(self):
+        layer = LayerNormalization()
+        layer.build((None, 4, 4, 3))
+        layer.gamma.assign([1.0, 2.0, 0.5])
+        layer.beta.assign([0.0, 1.0, -1.0])
+        return layer
+
+    def test_as_keras_group_normalization_of_one_group(self):
+        x = np.random.default_rng(0).normal(3.0, 2.0, (2, 4, 4, 3)).astype("float32")
+        theirs = keras.layers.GroupNormalization(groups=1, epsilon=1e-5)
+        theirs.build(x.shape)
+        ours = self.layer()
+        theirs.set_weights(ours.get_weights())
+        np.testing.assert_allclose(array(ours(x)), array(theirs(x)), atol=2e-6)
+
+    def test_second_derivative(self):
+        """That of a slope's length behind another layer, against differences in float64.
+
+        Keras' layer on TensorFlow misses it: as it does not anywhere else, this is why ours is here.
+        """
+        layer = self.layer()
+        random = np.random.default_rng(1)
+        x, before, behind, direction = random.normal(size=(4, 1, 4, 4, 3))
+        gamma, beta = (array(v).astype("float64") for v in (layer.gamma, layer.beta))
+
+        def value(x):
+            maps = x * before
+            apart = maps - maps.mean()
+            normal = apart / np.sqrt((apart**2).mean() + 1e-5)
+            return (np.tanh(normal * gamma + beta) * behind).sum()
+
+        def length(x, step=1e-5):
+            moves = step * np.eye(x.size).reshape(-1, *x.shape)
+            return sum(((value(x + m) - value(x - m)) / (2 * step)) ** 2 for m in moves)
+
+        step = 1e-4
+        expected = (length(x + step * direction) - length(x - step * direction)) / (2 * step)
+
+        def found(normalize):
+            inputs = tf.constant(x, "float32")
+            with tf.GradientTape() as outer:
+                outer.watch(inputs)
+                with tf.GradientTape() as inner:
+                    inner.watch(inputs)
+                    outputs = tf.reduce_sum(tf.tanh(normalize(inputs * before)) * behind)
+                length = tf.reduce_sum(inner.gradient(outputs, inputs) ** 2)
+            return float(tf.reduce_sum(outer.gradient(length, inputs) * direction))
+
+        theirs = keras.layers.GroupNormalization(groups=1, epsilon=1e-5)
+        theirs.build(x.shape)
+        theirs.set_weights(layer.get_weights())
+        assert found(layer) == pytest.approx(expected, rel=1e-4)
+        assert found(theirs) != pytest.approx(expected, rel=2e-4)

@@ -240,14 +240,16 @@ class Pairs:
 def stream(batches: Batches | Pairs, start: int = 0, ahead: int = 4) -> Iterator[Any]:
     """Endless batches from number `start` on, the next few made in a thread of their own meanwhile.
 
-    NumPy alone does it. Changes at random are Keras' layers on TensorFlow, and need that.
+    NumPy alone does it. Changes at random are Keras' layers on TensorFlow, and need that. Keras wants
+    tuples of a generator, so pictures that come alone come as `(pictures,)`.
     """
     with ThreadPoolExecutor(1) as maker:
         numbers = itertools.count(start)
         waiting = deque(maker.submit(batches.batch, next(numbers)) for _ in range(ahead))
         while True:
             waiting.append(maker.submit(batches.batch, next(numbers)))
-            yield waiting.popleft().result()
+            batch = waiting.popleft().result()
+            yield batch if isinstance(batch, tuple) else (batch,)
 
 
 def tensorflow_is_there() -> bool:

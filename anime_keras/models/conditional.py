@@ -339,7 +339,7 @@ def _drawn(chances: Tensor, shares: Mapping[str, Sequence[float]]) -> Tensor:
     columns = []
     for column, parts in enumerate(shares.values()):
         edges = np.cumsum(parts)[:-1].astype("float32")
-        passed = chances[:, column : column + 1] >= edges
+        passed = ops.greater_equal(chances[:, column : column + 1], edges)
         columns.append(ops.sum(ops.cast(passed, "int32"), axis=1))
     return ops.stack(columns, axis=1)
 

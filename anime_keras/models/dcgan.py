@@ -19,6 +19,7 @@ from anime_keras.layers import (
     BatchNormalization,
     DifferentiableAugmentation,
     Downsample,
+    LayerNormalization,
     Upsample,
 )
 from anime_keras.models.generating import Generating
@@ -44,9 +45,8 @@ def _normalization(
         return BatchNormalization(
             momentum=momentum, epsilon=1e-5, gamma_initializer=gamma, name=name
         )
-    # One group over all channels and places is layer normalisation, as Gulrajani et al. advise
-    # where every picture must be judged by itself.
-    return layers.GroupNormalization(groups=1, epsilon=1e-5, gamma_initializer=gamma, name=name)
+    # As Gulrajani et al. advise where every picture must be judged by itself.
+    return LayerNormalization(epsilon=1e-5, gamma_initializer=gamma, name=name)
 
 
 def _channels(image_size: int, width: int) -> list[int]:

@@ -1,0 +1,175 @@
+"""One step of every model on whatever backend Keras has here, with the draws of a step fixed.
+
+    KERAS_BACKEND=jax python tests/backends/one_step.py OUT.npz [WEIGHTS.npz]
+
+Random generators differ between backends, so all that a step draws comes from NumPy here; so do the
+pictures. Weights are those of the other file, where one is given. What is written for each case: the
+weights that it began with, the losses that it showed, each optimizer's first moments (the gradients
+times 1 - beta_1) and all weights after the step.
+"""
+
+import sys
+
+import keras
+import numpy as np
+from keras import ops
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+BATCH, SIZE = 4, 32
+WORDS = {"hair_color": ("blue", "pink", "red"), "glasses": ("none", "round")}
+LABELS = {"hair_color": [0, 1, 2, -1], "glasses": [0, 1, 1, 0]}
+# name -> (model, its arguments, its rules)
+CASES = {
+    "dcgan": ("DCGAN", {"width": 8, "augmentation": ("translation", "cutout")}, {}),
+    "dcgan_hinge": (
+        "DCGAN",
+        {
+            "width": 8,
+            "spectral_norm": True,
+            "normalization": "none",
+            # What moves in or is cut out is exactly 0, where a LeakyReLU has no derivative, and
+            # JAX chooses the other side: a penalty on slopes would differ.
+            "augmentation": ("color",),
+        },
+        {"loss": "hinge", "r1": 0.5},
+    ),
+    "dcgan_wasserstein": (
+        "DCGAN",
+        {"width": 8, "normalization": "layer"},
+        {"loss": "wasserstein"},
+    ),
+    "conditional": (
+        "ConditionalDCGAN",
+        {"attributes": WORDS, "conditioning": "both", "width": 8},
+        {},
+    ),
+    "cyclegan": (
+        "CycleGAN",
+        {"width": 8, "residual_blocks": 2, "history": 4, "ema": 0.9},
+        {"cycle_noise": 0.05},
+    ),
+    "animegan_begins": ("AnimeGAN", {"width": 4}, {"first_steps": 5}),
+    "animegan_plays": ("AnimeGAN", {"width": 4}, {"first_steps": 0}),
+    "vae": ("VAE", {"width": 8, "latent_dim": 8}, {"free_bits": 0.1}),
+    "vae_perceptual": ("VAE", {"width": 8, "latent_dim": 8, "likelihood": "perceptual"}, {}),
+    "vae_gan": ("VAEGAN", {"width": 8, "latent_dim": 8}, {}),
+    "stylegan2": (
+        "StyleGAN2",
+        {"latent_dim": 16, "fmaps": 1 / 64, "max_channels": 32, "adaptive": True},
+        {},
+    ),
+}
+
+
+class Draws:
+    """Stands in for `keras.random`: the n-th draw of a step is the same on every backend."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def _array(self, shape, draw):
+        self.count += 1
+        known = [side if isinstance(side, int) else BATCH for side in shape]
+        return draw(np.random.default_rng(self.count), known)
+
+    def normal(self, shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
+        """As `keras.random.normal`."""
+        values = self._array(shape, lambda random, known: random.standard_normal(known))
+        return mean + stddev * ops.convert_to_tensor(values, dtype)
+
+    def uniform(self, shape, minval=0.0, maxval=1.0, dtype="float32", seed=None):
+        """As `keras.random.uniform`."""
+        values = self._array(shape, lambda random, known: random.random(known))
+        return minval + (maxval - minval) * ops.convert_to_tensor(values, dtype or "float32")
+
+    def randint(self, shape, minval, maxval, dtype="int32", seed=None):
+        """As `keras.random.randint`."""
+        values = self._array(shape, lambda random, known: random.integers(minval, maxval, known))
+        return ops.convert_to_tensor(values, dtype)
+
+
+def pictures(seed: int) -> np.ndarray:
+    """A batch of smooth pictures in [-1, 1], as drawings are: noise would favour no backend."""
+    rows = np.random.default_rng(seed).normal(size=(BATCH, 5, 5, 3))
+    large = rows.repeat(8, axis=1).repeat(8, axis=2)[:, 4:36, 4:36]
+    return np.tanh(large).astype("float32")
+
+
+def batch(model: str):
+    """What the model's `train_step` takes."""
+    if model == "ConditionalDCGAN":
+        return pictures(1), {name: np.int32(values) for name, values in LABELS.items()}
+    count = {"CycleGAN": 2, "AnimeGAN": 3}.get(model, 1)
+    return tuple(pictures(seed) for seed in range(1, count + 1)) if count > 1 else pictures(1)
+
+
+def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
+    """One step of one case; all numbers of it."""
+    from anime_keras import models
+
+    kind, arguments, rules = CASES[name]
+    keras.utils.set_random_seed(0)
+    model = getattr(models, kind)(image_size=SIZE, **arguments)
+    model.compile(**rules)
+    if kind == "StyleGAN2":
+        model.augment.probability.assign(0.7)
+        for (
+            layer
+        ) in model.synthesis.layers:  # begun at 0 it would stay unseen whether noise is added
+            if hasattr(layer, "strength"):
+                layer.strength.assign(0.1)
+    # Random state is the backend's own business.
+    variables = [v for v in model.variables if v.name != "seed_generator_state"]
+    before = [np.array(ops.convert_to_numpy(v)) for v in variables]
+    if weights is not None:
+        before = [weights[f"{name}/before/{i}"] for i in range(len(variables))]
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+    draws, inner = Draws(), model.train_step
+
+    def train_step(*arguments):  # may be traced more than once: each time from the first draw on
+        draws.count = 0
+        return inner(*arguments)
+
+    model.train_step = train_step
+    kept = {word: getattr(keras.random, word) for word in ("normal", "uniform", "randint")}
+    for word in kept:
+        setattr(keras.random, word, getattr(draws, word))
+    try:
+        data = batch(kind)
+        if keras.backend.backend() == "tensorflow":
+            data = tf.data.Dataset.from_tensors(data).repeat(4)
+        else:
+            one = data if isinstance(data, tuple) else (data,)
+            data = (one for _ in range(4))
+        logs = model.fit(data, steps_per_epoch=1, epochs=1, verbose=0).history
+    finally:
+        for word, function in kept.items():
+            setattr(keras.random, word, function)
+
+    found = {f"{name}/before/{i}": value for i, value in enumerate(before)}
+    for i, variable in enumerate(variables):
+        found[f"{name}/after/{i}/{variable.path}"] = np.array(ops.convert_to_numpy(variable))
+    for word, values in logs.items():
+        found[f"{name}/loss/{word}"] = np.float64(values[-1])
+    for player, optimizer in enumerate(model.optimizers):
+        for i, moment in enumerate(optimizer._momentums):
+            found[f"{name}/moment/{player}/{i}"] = np.array(ops.convert_to_numpy(moment))
+    return found
+
+
+def main(out: str, weights: str | None = None) -> None:
+    """Take all steps and write them down."""
+    keras.config.set_dtype_policy("float32")
+    known = dict(np.load(weights)) if weights else None
+    found = {}
+    for name in CASES:
+        found |= step(name, known)
+    np.savez(out, **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
