@@ -50,8 +50,8 @@ def test_listens(gan):
         seen, attributes.in_factors(gan.ask(COUNT, seed=4321), gan.attributes)
     )
     assert found["hair_color"].value > 0.95
-    assert found["expression"].value > 0.5  # by luck 0.18
-    assert found["glasses"].value > 0.8  # by luck 0.66
+    assert found["expression"].value > 0.74  # by luck 0.18
+    assert found["glasses"].value > 0.92  # by luck 0.66
 
 
 def test_one_wish_is_many_faces(gan):

@@ -152,12 +152,16 @@ def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarr
 
     found = {f"{name}/before/{i}": value for i, value in enumerate(before)}
     for i, variable in enumerate(variables):
-        found[f"{name}/after/{i}/{variable.path}"] = np.array(ops.convert_to_numpy(variable))
+        found[f"{name}/after/{i}"] = np.array(ops.convert_to_numpy(variable))
     for word, values in logs.items():
         found[f"{name}/loss/{word}"] = np.float64(values[-1])
+    place = {id(variable): i for i, variable in enumerate(variables)}
     for player, optimizer in enumerate(model.optimizers):
-        for i, moment in enumerate(optimizer._momentums):
-            found[f"{name}/moment/{player}/{i}"] = np.array(ops.convert_to_numpy(moment))
+        for variable, moment in zip(
+            optimizer._trainable_variables, optimizer._momentums, strict=True
+        ):
+            array = np.array(ops.convert_to_numpy(moment))
+            found[f"{name}/moment/{player}/{place[id(variable)]}"] = array
     return found
 
 
