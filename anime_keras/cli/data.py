@@ -139,7 +139,7 @@ def data_prepare(
         except KeyboardInterrupt:
             bar.stop()
             fail(f"Stopped. What is done is kept in {out}: the same command goes on from there.")
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, RuntimeError) as error:
             bar.stop()
             fail(str(error))
     if not tasks:

@@ -152,7 +152,7 @@ def _measure(*arguments: Any) -> Any:
 
         try:
             return evaluation.evaluate(*arguments, progress)
-        except (ValueError, OSError, ImportError, RuntimeError) as error:
+        except (ValueError, ImportError, RuntimeError) as error:
             bar.stop()
             fail(str(error))
 

@@ -355,7 +355,7 @@ def _work(todo: list[_Work], way: _Way, out: Path, outcome: _Outcome) -> None:
                 outcome.stopped = True
             except OSError as error:  # a full disk, say
                 bar.stop()
-                _sum_up(outcome, out, last=f"{work.name}: {error}")
+                _sum_up(outcome, out, last=f"{work.name}: {files.told(error)}")
             bar.remove_task(part)
             bar.advance(files)
             if outcome.stopped:

@@ -51,25 +51,33 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.names = sorted(self._walk(path, "", frozenset()))
+        self.names = sorted(self._walk(path))
 
-    def _walk(self, folder: Path, prefix: str, above: frozenset) -> Iterator[str]:
-        try:
-            identity = folder.stat().st_dev, folder.stat().st_ino
-            entries = list(os.scandir(folder)) if identity not in above else []
-        except OSError as error:
-            raise ValueError(
-                f"The folder {folder} cannot be read: {error.strerror}. "
-                "Give yourself the right to read it (chmod -R u+rX), or move it out of the way."
-            ) from None
-        for entry in entries:
-            name = prefix + entry.name
-            if not is_visible(entry.name):
-                continue
-            if entry.is_dir():
-                yield from self._walk(folder / entry.name, name + "/", above | {identity})
-            elif entry.is_file() or not os.path.exists(entry):  # a dead link is there to be told of
-                yield name
+    def _walk(self, top: Path) -> Iterator[str]:
+        """The names, one by one: a folder may hold a million, or another a thousand levels down."""
+        waiting = [(top, "", frozenset())]
+        while waiting:
+            folder, prefix, above = waiting.pop()
+            try:
+                identity = folder.stat().st_dev, folder.stat().st_ino
+                if identity in above:
+                    continue
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        name = prefix + entry.name
+                        if not is_visible(entry.name):
+                            continue
+                        if entry.is_symlink():
+                            entry = Path(entry)  # does not fail on a link that leads to itself
+                        if entry.is_dir():
+                            waiting.append((folder / entry.name, name + "/", above | {identity}))
+                        elif entry.is_file() or not os.path.exists(entry):
+                            yield name  # a dead link is there to be told of
+            except OSError as error:
+                raise ValueError(
+                    f"The folder {folder} cannot be read: {error.strerror}. "
+                    "Give yourself the right to read it (chmod -R u+rX), or move it out of the way."
+                ) from None
 
     def read(self, name: str) -> bytes:
         """The content of a file; raises `Unreadable` where it cannot be had."""

@@ -206,7 +206,7 @@ def evaluate(
             "Scoring a translation needs what translates: leave translation out, or give the --run "
             "of a CycleGAN."
         )
-    began = time.time()
+    began = time.monotonic()
     extractor = extractors.get(extractor)
     evaluation = Evaluation()
 
@@ -261,7 +261,7 @@ def evaluate(
         "extractor": extractor.name,
         "preprocessing": {k: f.preprocessing for k, f in features.items()},
         "seed": seed,
-        "seconds": round(time.time() - began, 1),
+        "seconds": round(time.monotonic() - began, 1),
     }
     return evaluation
 
