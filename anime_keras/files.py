@@ -41,8 +41,7 @@ def replacing(path: Path, beside: str | None = None) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
         if is_full(error):
             raise DiskFull(
-                f"There is no space left to write {path}. Free some, and do the same again: "
-                "it goes on where it stopped."
+                f"There is no space left to write {path}. Free some, and do the same again."
             ) from error
         raise
 

@@ -29,6 +29,7 @@ from typing import BinaryIO
 from anime_keras.data.reading import Unreadable
 
 DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+BOMB, RATIO = 1 << 30, 200  # bytes unpacked, and times the archive: both of them show no pictures
 LARGEST = 1 << 30  # bytes of one file; what is larger is no picture and not worth the memory
 TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -213,6 +214,7 @@ class Tar:
         self.names = sorted(self._places)
 
     def _index(self, copy: BinaryIO | None) -> None:
+        packed = self.path.stat().st_size
         with tarfile.open(self.path) as archive:
             for member in archive:
                 name = _safe_name(self.path, member.name)
@@ -222,6 +224,13 @@ class Tar:
                 if member.isdir() or not is_visible(name):
                     continue
                 self._places[name] = (copy.tell() if copy else member.offset_data, member.size)
+
+                if copy and copy.tell() + member.size > max(BOMB, RATIO * packed):
+                    raise ValueError(
+                        f"The archive {self.path} is refused: it unpacks to more than {RATIO} times "
+                        "its size, which no pictures do. If they are what you think, unpack them by "
+                        "hand, and pass the folder."
+                    )
                 if copy and member.size <= LARGEST:  # `read` refuses what is larger
                     shutil.copyfileobj(archive.extractfile(member), copy)
             # tarfile takes a damaged header for the end; the true end is a block of zeros.

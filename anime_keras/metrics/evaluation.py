@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from anime_keras import plots
+from anime_keras.files import replacing
 from anime_keras.metrics import (
     attributes,
     counterparts,
@@ -156,16 +157,16 @@ class Evaluation:
                 self.comparison.fake,
                 *(self.comparison.spreads[name].names for name in attributes.COMBINATION),
             )
-            figure.savefig(folder / "attributes.png", dpi=110)
+            with replacing(folder / "attributes.png") as partial:
+                figure.savefig(partial, dpi=110, format="png")
         if self.nearest is not None:
             plots.save(folder / "neighbours.png", self.nearest)
         if self.translation:
             plots.save(folder / "translation.png", self.translation.sheet)
         path = folder / FILE
-        partial = path.with_name(FILE + ".partial")
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
         return path
 
 
