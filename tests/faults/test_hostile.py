@@ -86,7 +86,7 @@ def test_settings_of_surprising_types(run, tmp_path, changes, message):
     path = run / "settings.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     assert message in says("generate", "--run", run, "--out", tmp_path / "a.png")
-    assert [entry.name for entry in shelf.entries(tmp_path)] != None  # `models` goes on
+    shelf.entries(tmp_path)  # `models` goes on
 
 
 @pytest.mark.parametrize(
