@@ -1,6 +1,6 @@
 # make demo   draw faces, train a DCGAN on them for 3.5 minutes, write a report
 # make test   everything that CI runs
-# make test-faults   a hundred kills while a run saves and trains; takes ten minutes
+# make test-faults   a hundred kills while a run saves and trains; takes about fifteen minutes
 # make lab    JupyterLab on the notebooks
 # make test-versions   the tests with the oldest packages on Python 3.11 and the newest on 3.13; takes long
 # make assignments   students' copies of the notebooks, for nbgrader: assignments/release

@@ -74,7 +74,7 @@ def test_kills_while_it_trains(tmp_path):
         "count": 128,
         "size": 32,
         "batch_size": 8,
-        "epochs": -(-20 * KILLS // 16),  # 20 steps a kill: more than it lives to see
+        "epochs": -(-10 * KILLS // 16),  # 10 steps a kill: more than it lives to see
         "flip": True,
         "precision": "float32",
         "deterministic": True,

@@ -11,7 +11,7 @@ import pytest
 from anime_keras import data, plots
 from anime_keras.data import archives, collections, folders, reading, records, sources
 
-MANY = 9_000
+MANY = 9_000  # of which a million has little more a name
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def looked_through(folder):
     [
         (archives.Folder, 200),
         (limited, 300),
-        (loaded, 1000),
-        (looked_through, 1000),
+        (loaded, 1500),
+        (looked_through, 1500),
         (sources.open_source, 700),
     ],
 )
