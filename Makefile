@@ -1,5 +1,6 @@
 # make demo   draw faces, train a DCGAN on them for 3.5 minutes, write a report
 # make test   everything that CI runs
+# make test-faults   a hundred kills while a run saves and trains; takes about fifteen minutes
 # make lab    JupyterLab on the notebooks
 # make test-versions   the tests with the oldest packages on Python 3.11 and the newest on 3.13; takes long
 # make assignments   students' copies of the notebooks, for nbgrader: assignments/release
@@ -17,7 +18,7 @@ READY := $(VENV)/.ready
 DOCS ?= .venv-docs
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: demo test lint pytest nbval test-versions lab notebooks assignments docs clean
+.PHONY: demo test lint pytest nbval test-faults test-versions lab notebooks assignments docs clean
 
 demo: $(READY)
 	$(BIN)/python -m anime_keras demo
@@ -35,6 +36,9 @@ pytest: $(READY)
 nbval: $(READY)
 	OPENBLAS_NUM_THREADS=1 ANIME_KERAS_SCALE=smoke $(BIN)/python -m pytest -p no:cacheprovider --nbval-lax \
 		--nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadscope $(NOTEBOOKS)
+
+test-faults: $(READY)
+	ANIME_KERAS_KILLS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -s tests/faults
 
 test-versions:
 	python3.11 tests/versions.py oldest $(TESTS)

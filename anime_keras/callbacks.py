@@ -19,6 +19,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from anime_keras import checkpoints, plots, training
+from anime_keras.files import replacing
 
 
 @dataclass
@@ -317,12 +318,10 @@ class History(keras.callbacks.Callback):
         if not kept:
             self.path.unlink(missing_ok=True)
         elif len(kept) < len(rows["step"]):
-            partial = self.path.with_name(self.path.name + ".partial")
-            with partial.open("w", newline="") as file:
+            with replacing(self.path) as partial, partial.open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(rows)
                 writer.writerows([column[i] for column in rows.values()] for i in kept)
-            partial.replace(self.path)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
         if not self.position.at_epoch_end:
@@ -333,10 +332,12 @@ class History(keras.callbacks.Callback):
             "seconds": round(self.position.seconds, 1),
             **{name: f"{float(value):.6g}" for name, value in (logs or {}).items()},
         }
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
+        # Written anew, since what is appended to a full disk would be half a row.
+        before = self.path.read_bytes() if self.path.exists() else b""
+        with replacing(self.path) as partial, partial.open("w", newline="") as file:
+            file.write(before.decode())
             writer = csv.DictWriter(file, row)
-            if new:
+            if not before:
                 writer.writeheader()
             writer.writerow(row)
 

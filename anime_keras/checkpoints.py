@@ -7,10 +7,12 @@ old one and then moved over, so a crash or a full disk never costs the last good
 """
 
 import json
+import math
 import os
 import re
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ import keras
 import numpy as np
 
 KEPT = 2  # the newest, and one to fall back on
+_DAMAGES = (
+    *(OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile),
+    *(zlib.error, NotImplementedError, RuntimeError),  # zipfile's, of what it cannot unpack
+    MemoryError,  # NumPy's, of a header that promises too much
+)
 _NAME = re.compile(r"step-(\d{9})\.npz")
 
 
@@ -95,9 +102,12 @@ def load(model: keras.Model, path: Path) -> dict[str, Any]:
     variables = state(model)
     try:
         with np.load(path, allow_pickle=False) as archive:
+            _refuse_more(archive, variables)
             arrays = {name: archive[name] for name in archive.files}
         position = json.loads(str(arrays.pop("position.json")))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        if not isinstance(position["step"], int):
+            raise ValueError(f"the step is {position['step']!r}")
+    except _DAMAGES as error:
         raise ValueError(f"The checkpoint {path} is damaged: {error}") from error
     for name, variable in variables.items():
         if name not in arrays or arrays[name].shape != tuple(variable.shape):
@@ -106,12 +116,25 @@ def load(model: keras.Model, path: Path) -> dict[str, Any]:
                 f"The checkpoint {path} does not fit this model: {variable.path} ({name}) has the "
                 f"shape {tuple(variable.shape)} here, and the file holds {held}."
             )
+        if arrays[name].dtype != variable.dtype:
+            raise ValueError(
+                f"The checkpoint {path} does not fit this model: {variable.path} ({name}) is of "
+                f"{variable.dtype} here, and the file holds {arrays[name].dtype}."
+            )
     if len(arrays) != len(variables):
         extra = sorted(set(arrays) - set(variables))[0]
         raise ValueError(f"The checkpoint {path} does not fit this model: it also holds {extra}.")
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return position
+
+
+def _refuse_more(archive: Any, variables: dict[str, keras.Variable]) -> None:
+    """Raise ValueError before a small file unpacks to far more than a model of this size can need."""
+    held = sum(member.file_size for member in archive.zip.infolist())
+    needed = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables.values())
+    if held > 16 * needed + (1 << 20):  # so that a larger model is still told what differs
+        raise ValueError(f"it unpacks to {held:,} bytes, and this model has {needed:,}")
 
 
 def load_newest(model: keras.Model, folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ OpenCV reads and writes videos, without their sound. GIFs are read and written b
 them each frame has its own duration and transparency.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 from PIL import GifImagePlugin, Image
 
+from anime_keras import files
 from anime_keras.data.folders import silence
 from anime_keras.data.reading import Unreadable
 
@@ -147,6 +149,7 @@ class VideoWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._video: cv2.VideoWriter | None = None
+        self._frames = 0
 
     def add(self, frame: np.ndarray, seconds: float) -> None:
         """Write a frame; the first one's duration is that of all."""
@@ -166,11 +169,22 @@ class VideoWriter:
                     "GIF first."
                 )
         self._video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        self._frames += 1
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._video is not None:
-            self._video.release()
+        """Finish the file; raises `DiskFull` if it lacks frames, of which OpenCV says nothing."""
+        if self._video is None:
+            return
+        self._video.release()
+        self._video = None
+        there = cv2.VideoCapture(str(self.path))
+        frames = int(there.get(cv2.CAP_PROP_FRAME_COUNT)) if there.isOpened() else 0
+        there.release()
+        if frames != self._frames:
+            raise files.DiskFull(
+                f"Of {self._frames} frames {frames} are in {self.path}: most likely there is no space "
+                "left. Free some, and do the same again."
+            )
 
 
 class GifWriter:
@@ -196,9 +210,10 @@ class GifWriter:
 
     def close(self) -> None:
         """Finish the file."""
-        if self._file is not None:
-            self._file.write(b";")
-            self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            with file:
+                file.write(b";")
 
 
 @dataclass(frozen=True)
@@ -235,6 +250,7 @@ def convert(
 
     Raises:
         RuntimeError: OpenCV cannot write it.
+        DiskFull: there is no space left; nothing half written stays.
         ValueError: the path ends in something else.
     """
     path = Path(path)
@@ -245,18 +261,24 @@ def convert(
     writer = (GifWriter if film.suffix == ".gif" else VideoWriter)(partial)
     done, stopped = 0, False
     try:
-        for frame, seconds in film:
-            writer.add(change(frame), seconds)
-            done += 1
-            if progress:
-                progress(done)
-    except KeyboardInterrupt:
-        stopped = True
-    except BaseException:
+        try:
+            for frame, seconds in film:
+                writer.add(change(frame), seconds)
+                done += 1
+                if progress:
+                    progress(done)
+        except KeyboardInterrupt:
+            stopped = True
         writer.close()
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            writer.close()
         partial.unlink(missing_ok=True)
+        if files.is_full(error):
+            raise files.DiskFull(
+                f"There is no space left to write {path}. Free some, and do the same again."
+            ) from error
         raise
-    writer.close()
     if not done:
         partial.unlink(missing_ok=True)
         return Converted(None, 0, stopped)

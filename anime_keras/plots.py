@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from anime_keras.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -86,9 +88,8 @@ def save(path: str | Path, image: np.ndarray) -> Path:
         raise ValueError(f"Pictures cannot be written as {path.suffix!r}: use .png or .jpg.")
     path.parent.mkdir(parents=True, exist_ok=True)
     _, content = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content.tobytes())
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_bytes(content.tobytes())
     return path
 
 
@@ -111,7 +112,9 @@ def gif(
     durations = [round(seconds * 1000)] * (len(frames) - 1) + [round(hold * 1000)]
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    more = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
+    with replacing(path) as partial:
+        pictures[0].save(partial, "GIF", **more)
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 
 from anime_keras.callbacks import read_history
+from anime_keras.files import replacing
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title>
@@ -161,9 +162,8 @@ def write(folder: Path, settings: dict, pictures: int | None = None) -> Path:
         ),
     )
     path = folder / "report.html"
-    partial = folder / "report.html.partial"
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
     return path
 
 

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import keras
 import numpy as np
@@ -28,6 +28,7 @@ from keras import ops
 from anime_keras import (
     callbacks,
     checkpoints,
+    files,
     models,
     plots,
     report,
@@ -37,6 +38,7 @@ from anime_keras import (
 )
 from anime_keras.data.pipelines import tensorflow_is_there
 from anime_keras.data.records import Pictures
+from anime_keras.files import replacing
 
 MODELS = {
     "dcgan": models.DCGAN,
@@ -106,13 +108,21 @@ class Settings:
 
     def check(self) -> None:
         """Raise ValueError for what cannot work, before anything is drawn or written."""
+        for setting in dataclasses.fields(self):
+            kind, value = setting.type, getattr(self, setting.name)
+            kind = dict if get_origin(kind) is dict else kind
+            if float in (kind, *get_args(kind)):  # for which a whole number does
+                kind |= int
+            if not isinstance(value, kind):
+                named = getattr(setting.type, "__name__", setting.type)
+                raise ValueError(f"{setting.name} must be {named}, not {value!r}.")
         if self.model not in MODELS:
             raise ValueError(f"There is no model {self.model!r}: choose from {list(MODELS)}.")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {PRECISIONS}, not {self.precision!r}.")
         for name in ("epochs", "minutes", "batch_size", "count", "checkpoint_minutes"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:  # NaN is no more above 0 than below
                 raise ValueError(f"{name} must be above 0, not {value}.")
         if self.epochs is None and self.minutes is None:
             raise ValueError("Say how long to train: give epochs, minutes, or both.")
@@ -140,6 +150,7 @@ class Run:
     def __init__(self, folder: str | Path, settings: Settings) -> None:
         self.folder = Path(folder)
         self.settings = settings
+        self._new = False
 
     @classmethod
     def create(cls, folder: str | Path, settings: Settings) -> "Run":
@@ -154,11 +165,8 @@ class Run:
         """
         settings.check()
         run = cls(folder, settings)
-        if run.settings_path.exists():
-            raise FileExistsError(
-                f"There is a run in {folder} already. Continue it with --resume, or choose another "
-                "folder."
-            )
+        run._new = True
+        run._refuse_another()
         model = run.build_model()  # raises for networks and rules that there are not
         if settings.begin:
             shelf.begin(model, settings.begin)
@@ -170,23 +178,22 @@ class Run:
 
         Args:
             folder: where it lies.
-            **changes: settings to change from now on, such as `epochs` or `minutes`.
+            **changes: settings to change, such as `epochs` or `minutes`; kept when it trains.
 
         Raises:
             FileNotFoundError: there is no run in the folder.
-            ValueError: its settings cannot be read, or the changes cannot work.
+            ValueError: its settings cannot be read or cannot work, or the changes cannot.
         """
         path = Path(folder) / "settings.json"
         if not path.exists():
             raise FileNotFoundError(f"There is no run in {folder}: it has no settings.json.")
         try:
             settings = Settings(**json.loads(path.read_text()))
-        except (json.JSONDecodeError, TypeError) as error:
+            settings.check()
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is not a run's settings: {error}") from error
         run = cls(folder, dataclasses.replace(settings, **changes))
         run.settings.check()
-        if changes:
-            run._write_settings()
         return run
 
     @property
@@ -194,10 +201,19 @@ class Run:
         """Where the settings are kept."""
         return self.folder / "settings.json"
 
+    def _refuse_another(self) -> None:
+        """Raise FileExistsError if this run is to begin, and one has begun here."""
+        if self._new and self.settings_path.exists():
+            raise FileExistsError(
+                f"There is a run in {self.folder} already. Continue it with --resume, or choose "
+                "another folder."
+            )
+
     def _write_settings(self) -> None:
-        partial = self.folder / "settings.json.partial"
-        partial.write_text(json.dumps(dataclasses.asdict(self.settings), indent=2) + "\n")
-        partial.replace(self.settings_path)
+        self._new = False
+        text = json.dumps(dataclasses.asdict(self.settings), indent=2) + "\n"
+        with replacing(self.settings_path) as partial:
+            partial.write_text(text)
 
     def build_model(self, epoch_steps: int = 1) -> training.Adversarial:
         """The model of the settings, compiled, with the weights that its seed draws.
@@ -262,16 +278,23 @@ class Run:
 
         Raises:
             FloatingPointError: a loss became NaN or infinite; the last checkpoint is sound.
+            FileExistsError: another run has begun in this folder since this one was made.
             RuntimeError: another process is training in this folder.
             ValueError: a resumed run was given other pictures than before.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / ".lock", blocking=False):
+                self._refuse_another()
                 while True:
                     try:
                         return self._train(images, extra_callbacks, on_picture, progress)
                     except Exception as error:
+                        if files.is_full(error) and not isinstance(error, OSError):  # TensorBoard's
+                            raise files.DiskFull(
+                                f"There is no space left in {self.folder}. Free some, and go on with "
+                                "what is saved (--resume)."
+                            ) from error
                         if not training.is_out_of_memory(error) or not self._halve_batch():
                             raise
         except Timeout as error:
@@ -291,19 +314,18 @@ class Run:
         meters = None
         if checkpoints.available(self.folder / "checkpoints"):
             saved = checkpoints.load_newest(model, self.folder / "checkpoints")
-            if saved["pictures"] != position.pictures:
+            if saved.get("pictures") != position.pictures:
                 raise ValueError(
                     f"The pictures are not those that the run in {self.folder} was trained on so far "
                     f"(now there are {task.count}). Bring those back, or start a new run."
                 )
-            position.step, position.seconds = saved["step"], saved["seconds"]
+            position.step, position.seconds = saved["step"], saved.get("seconds", 0.0)
             if not position.at_epoch_end:
                 meters = [ops.convert_to_numpy(v) for v in model.metrics_variables]
         elif settings.begin:
             shelf.begin(model, settings.begin)
 
-        if not self.settings_path.exists():
-            self._write_settings()
+        self._write_settings()
         plots.save(self.folder / "real.png", task.real())
         interrupt = callbacks.Interrupt(position)
         scores = []
@@ -385,8 +407,10 @@ class Run:
         history = self.folder / "history.csv"
         if history.exists():
             figure = plots.curves(callbacks.read_history(history))
-            figure.savefig(self.folder / "curves.png", dpi=110)
-        model.save(self.folder / "model.keras")
+            with replacing(self.folder / "curves.png") as partial:
+                figure.savefig(partial, dpi=110, format="png")
+        with replacing(self.folder / "model.keras", beside="partial.keras") as partial:
+            model.save(partial)
         return report.write(self.folder, dataclasses.asdict(self.settings), task.count)
 
     def report(self) -> Path:

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from anime_keras import files
+
 BACKEND = keras.backend.backend()
 DECAYS = ("constant", "linear", "cosine")
 if BACKEND == "tensorflow":
@@ -394,6 +396,8 @@ def update_average(average: keras.Model, network: keras.Model, decay: Tensor | f
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an exception says that the device's (or the machine's) memory is full."""
+    if files.is_full(error):
+        return False
     if BACKEND == "tensorflow" and isinstance(error, tf.errors.ResourceExhaustedError):
         return True
     if BACKEND == "torch" and isinstance(error, torch.OutOfMemoryError):

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from filelock import FileLock
 
 from anime_keras import checkpoints, data, models
 from anime_keras.runs import Run, Settings
@@ -260,10 +261,35 @@ def test_create_leaves_another_run_alone(tmp_path):
     assert (tmp_path / "settings.json").read_text() == "precious"
 
 
+def test_another_run_that_began_meanwhile_is_left_alone(tmp_path, images):
+    """Two are begun in one folder; while one still draws its pictures, the other trains to its end."""
+    folder = tmp_path / "run"
+    first = Run.create(folder, settings())
+    second = Run.create(folder, settings(rules={"learning_rate": 1e-5}, epochs=2))
+    first.train(images, progress=False)
+    kept = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    with pytest.raises(FileExistsError, match=r"There is a run in .*run already\. Continue it"):
+        second.train(images, progress=False)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == kept
+
+
+def test_a_refused_resume_changes_nothing(tmp_path, images):
+    """More epochs, asked for while another process trains: they are not kept."""
+    Run.create(tmp_path / "run", settings()).train(images, progress=False)
+    before = (tmp_path / "run" / "settings.json").read_bytes()
+    with (
+        FileLock(tmp_path / "run" / ".lock"),
+        pytest.raises(RuntimeError, match="Another process is training in"),
+    ):
+        Run.open(tmp_path / "run", epochs=9).train(images, progress=False)
+    assert (tmp_path / "run" / "settings.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"epochs": None}, "how long to train"),
+        ({"minutes": float("nan")}, "minutes must be above 0"),
         ({"epochs": 0}, "epochs must be above 0"),
         ({"minutes": -1.0}, "minutes must be above 0"),
         ({"model": "biggan"}, "no model 'biggan'"),

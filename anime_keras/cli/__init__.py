@@ -3,9 +3,11 @@
 import typer
 
 from anime_keras.cli import data, demo, evaluate, export, generate, models, train, translate
+from anime_keras.cli.shared import Commands
 from anime_keras.survey.commands import app as survey_app
 
 app = typer.Typer(
+    cls=Commands,
     help="Learn image generation by drawing, training and measuring anime faces.",
     no_args_is_help=True,
     add_completion=False,

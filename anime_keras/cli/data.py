@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn, track
 
+from anime_keras import files
 from anime_keras.cli.shared import Seed, attempt, console, fail, shown
 
 app = typer.Typer(help="Draw the embedded dataset, prepare others.", no_args_is_help=True)
@@ -34,7 +35,10 @@ def data_render(
     chunk = 500
     landmarks, first = [], None
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        files.replacing(out / "labels.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         for start in track(range(0, count, chunk), "drawing", console=console, transient=True):
             faces = data.render(min(chunk, count - start), size, style, seed, start)
@@ -47,11 +51,12 @@ def data_render(
                 plots.save(out / "images" / name, image)
                 writer.writerow([name, *(column[i] for column in words)])
             landmarks.append(faces.landmarks)
-    np.savez(
-        out / "landmarks.npz",
-        points=np.concatenate(landmarks),
-        names=np.array(first.landmark_names),
-    )
+    points = {"points": np.concatenate(landmarks), "names": np.array(first.landmark_names)}
+    with (
+        files.replacing(out / "landmarks.npz") as partial,
+        partial.open("wb") as file,
+    ):
+        np.savez(file, **points)
     plots.save(out / "sheet.png", plots.grid(first.images[:64]))
     console.print(f"{count} faces of {size} px, with labels.csv and landmarks.npz, in {shown(out)}")
     console.print(f"Look at {shown(out / 'sheet.png')}")
@@ -139,7 +144,7 @@ def data_prepare(
         except KeyboardInterrupt:
             bar.stop()
             fail(f"Stopped. What is done is kept in {out}: the same command goes on from there.")
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, RuntimeError) as error:
             bar.stop()
             fail(str(error))
     if not tasks:

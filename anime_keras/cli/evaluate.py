@@ -152,7 +152,7 @@ def _measure(*arguments: Any) -> Any:
 
         try:
             return evaluation.evaluate(*arguments, progress)
-        except (ValueError, OSError, ImportError, RuntimeError) as error:
+        except (ValueError, ImportError, RuntimeError) as error:
             bar.stop()
             fail(str(error))
 
@@ -270,11 +270,16 @@ def _extractor(name: str) -> Any:
             return extractors.get(name)
         except (ValueError, RuntimeError, FileNotFoundError) as error:
             fail(str(error))
-    import keras
-
     if not Path(name).is_file():
         fail(f"There is no file {name}.")
-    return attempt(extractors.of_model, attempt(keras.saving.load_model, name), Path(name).stem)
+    return attempt(extractors.of_model, attempt(_network, name), Path(name).stem)
+
+
+def _network(path: str) -> Any:
+    """The model of a .keras file, of which nothing is run that is not Keras' own."""
+    import keras
+
+    return keras.saving.load_model(path, safe_mode=True)
 
 
 def _show(found: Any) -> None:

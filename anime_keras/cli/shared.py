@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
+from typer.core import TyperGroup
+
+from anime_keras import files
 
 console = Console(highlight=False, soft_wrap=True)  # commands and paths can be copied whole
 
@@ -38,8 +41,21 @@ def attempt(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call it; turn what a user can mend into one line instead of a traceback."""
     try:
         return function(*args, **kwargs)
-    except (ValueError, FileNotFoundError, FileExistsError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         fail(str(error))
+    except OSError as error:
+        fail(files.told(error))
+
+
+class Commands(TyperGroup):
+    """Commands in which a full disk, or a place where nothing may be written, is one line as well."""
+
+    def invoke(self, context: typer.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(context)
+        except OSError as error:
+            fail(files.told(error))
 
 
 def fail(message: str) -> None:

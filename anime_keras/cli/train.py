@@ -552,7 +552,7 @@ def train_run(run: Any, images: Any) -> bool:
     """Train a run; say in the end what there is to see, or how to go on. True if it was not stopped."""
     try:
         position = run.train(images, progress=True)
-    except (FloatingPointError, RuntimeError, ValueError, OSError) as error:
+    except (FloatingPointError, RuntimeError, ValueError) as error:
         fail(str(error))
     folder = shown(run.folder)
     if run.settings.translates:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from anime_keras.cli.shared import attempt, console, fail, shown
+from anime_keras.files import told
 
 SHEET = 16  # pairs on a sheet
 LISTED = 20  # files that are left out, of which the reason is said
@@ -355,7 +356,7 @@ def _work(todo: list[_Work], way: _Way, out: Path, outcome: _Outcome) -> None:
                 outcome.stopped = True
             except OSError as error:  # a full disk, say
                 bar.stop()
-                _sum_up(outcome, out, last=f"{work.name}: {error}")
+                _sum_up(outcome, out, last=f"{work.name}: {told(error)}")
             bar.remove_task(part)
             bar.advance(files)
             if outcome.stopped:

@@ -29,6 +29,7 @@ from typing import BinaryIO
 from anime_keras.data.reading import Unreadable
 
 DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
+BOMB, RATIO = 1 << 30, 200  # bytes unpacked, and times the archive: both of them show no pictures
 LARGEST = 1 << 30  # bytes of one file; what is larger is no picture and not worth the memory
 TAR_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -51,25 +52,33 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.names = sorted(self._walk(path, "", frozenset()))
+        self.names = sorted(self._walk(path))
 
-    def _walk(self, folder: Path, prefix: str, above: frozenset) -> Iterator[str]:
-        try:
-            identity = folder.stat().st_dev, folder.stat().st_ino
-            entries = list(os.scandir(folder)) if identity not in above else []
-        except OSError as error:
-            raise ValueError(
-                f"The folder {folder} cannot be read: {error.strerror}. "
-                "Give yourself the right to read it (chmod -R u+rX), or move it out of the way."
-            ) from None
-        for entry in entries:
-            name = prefix + entry.name
-            if not is_visible(entry.name):
-                continue
-            if entry.is_dir():
-                yield from self._walk(folder / entry.name, name + "/", above | {identity})
-            elif entry.is_file() or not os.path.exists(entry):  # a dead link is there to be told of
-                yield name
+    def _walk(self, top: Path) -> Iterator[str]:
+        """The names, one by one: a folder may hold a million, or another a thousand levels down."""
+        waiting = [(top, "", frozenset())]
+        while waiting:
+            folder, prefix, above = waiting.pop()
+            try:
+                identity = folder.stat().st_dev, folder.stat().st_ino
+                if identity in above:
+                    continue
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        name = prefix + entry.name
+                        if not is_visible(entry.name):
+                            continue
+                        if entry.is_symlink():
+                            entry = Path(entry)  # does not fail on a link that leads to itself
+                        if entry.is_dir():
+                            waiting.append((folder / entry.name, name + "/", above | {identity}))
+                        elif entry.is_file() or not os.path.exists(entry):
+                            yield name  # a dead link is there to be told of
+            except OSError as error:
+                raise ValueError(
+                    f"The folder {folder} cannot be read: {error.strerror}. "
+                    "Give yourself the right to read it (chmod -R u+rX), or move it out of the way."
+                ) from None
 
     def read(self, name: str) -> bytes:
         """The content of a file; raises `Unreadable` where it cannot be had."""
@@ -205,6 +214,7 @@ class Tar:
         self.names = sorted(self._places)
 
     def _index(self, copy: BinaryIO | None) -> None:
+        packed = self.path.stat().st_size
         with tarfile.open(self.path) as archive:
             for member in archive:
                 name = _safe_name(self.path, member.name)
@@ -214,6 +224,13 @@ class Tar:
                 if member.isdir() or not is_visible(name):
                     continue
                 self._places[name] = (copy.tell() if copy else member.offset_data, member.size)
+
+                if copy and copy.tell() + member.size > max(BOMB, RATIO * packed):
+                    raise ValueError(
+                        f"The archive {self.path} is refused: it unpacks to more than {RATIO} times "
+                        "its size, which no pictures do. If they are what you think, unpack them by "
+                        "hand, and pass the folder."
+                    )
                 if copy and member.size <= LARGEST:  # `read` refuses what is larger
                     shutil.copyfileobj(archive.extractfile(member), copy)
             # tarfile takes a damaged header for the end; the true end is a block of zeros.

@@ -13,13 +13,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from anime_keras.data import archives, labels, people, reading, records, rendering
+from anime_keras.data import archives, folders, labels, people, reading, records, rendering
 from anime_keras.data.people import FACTORS
-from anime_keras.data.reading import SUFFIXES
 
 STYLES = {"rendered": "anime", "anime": "anime", "portraits": "portrait"}
 """What commands call drawn faces -> the style they are drawn in."""
 DRAWN = 10_000  # faces, where nobody says how many
+_AGAIN = "Leave the folder as it is meanwhile, and do it again."
 _DRAWING = ("people", "stencils", "anime", "portrait", "rendering")
 
 
@@ -82,29 +82,28 @@ class Folder:
         self.folder = folder
         if (folder / "images").is_dir():
             folder = folder / "images"
-        names = (folder / name for name in archives.Folder(folder).names)
-        paths = sorted(p for p in names if p.suffix.lower() in SUFFIXES)[:limit]
+        names = folders.pictures_in(folder)[:limit]
         self.paths: list[Path] = []
         self.rejected: dict[Path, str] = {}
         shape = None
-        with ThreadPoolExecutor() as pool:
-            for path, found in zip(paths, pool.map(_shape, paths), strict=True):
-                if isinstance(found, str):
-                    self.rejected[path] = found
-                    continue
-                if shape is not None and found != shape:
-                    raise ValueError(
-                        f"The pictures in {folder} are of mixed sizes: {self.paths[0].name} is "
-                        f"{shape[1]}x{shape[0]}, {path.name} {found[1]}x{found[0]}. Bring them to "
-                        "one size in the same way as those they are compared with, such as with "
-                        "python -m anime_keras data prepare."
-                    )
-                shape = found
-                self.paths.append(path)
+        for path, found in folders.each(lambda path: (path, _shape(path)), folder, names):
+            if isinstance(found, str):
+                self.rejected[path] = found
+                continue
+            if shape is not None and found != shape:
+                raise ValueError(
+                    f"The pictures in {folder} are of mixed sizes: {self.paths[0].name} is "
+                    f"{shape[1]}x{shape[0]}, {path.name} {found[1]}x{found[0]}. Bring them to "
+                    "one size in the same way as those they are compared with, such as with "
+                    "python -m anime_keras data prepare."
+                )
+            shape = found
+            self.paths.append(path)
         if shape is None:
-            found = ""
-            for path, reason in self.rejected.items():
-                found = f", but {len(self.rejected)} files such as {path}: {reason}"
+            first = next(iter(self.rejected.items()), None)
+            found = (
+                f", but {len(self.rejected)} files such as {first[0]}: {first[1]}" if first else ""
+            )
             raise ValueError(f"There are no pictures in {folder}{found}.")
         self.shape = (len(self.paths), *shape, 3)
 
@@ -115,9 +114,20 @@ class Folder:
         """The pictures of a slice."""
         images = np.empty((len(range(*rows.indices(len(self)))), *self.shape[1:]), np.uint8)
         with ThreadPoolExecutor() as pool:
-            for out, image in zip(images, pool.map(reading.read, self.paths[rows]), strict=True):
+            for out, image in zip(images, pool.map(self._read, self.paths[rows]), strict=True):
                 out[:] = image
         return images
+
+    def _read(self, path: Path) -> np.ndarray:
+        try:
+            image = reading.read(path)
+        except reading.Unreadable as reason:
+            raise ValueError(
+                f"{path} could be read, and cannot any more: {reason}. {_AGAIN}"
+            ) from None
+        if image.shape != self.shape[1:]:
+            raise ValueError(f"{path} has another size than it had. {_AGAIN}")
+        return image
 
     def labels(self) -> dict[str, np.ndarray]:
         """What the folder's labels.csv says: factor -> index of the word (count,), -1 for unknown.

@@ -1,10 +1,10 @@
 """Any folder of pictures, read into memory."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,26 @@ class Pictures(NamedTuple):
     images: np.ndarray
     paths: list[Path]
     rejected: dict[Path, str]
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The names of the files in a folder, at any depth, that are called like pictures, in order.
+
+    That of their paths: what is in `a` comes before what is in `a-b`.
+    """
+    names = archives.Folder(folder).names
+    names = [name for name in names if name.lower().endswith(SUFFIXES)]
+    return sorted(names, key=lambda name: name.replace("/", "\0"))
+
+
+def each(function: Callable[[Path], Any], folder: Path, names: Sequence[str]) -> Iterator[Any]:
+    """What a function makes of each file, in order, on all cores: OpenCV decodes outside Python's lock.
+
+    A few hundred at a time, so that a million names take no more memory than their letters.
+    """
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(names), 256):
+            yield from pool.map(function, [folder / name for name in names[start : start + 256]])
 
 
 def square(image: np.ndarray, size: int) -> np.ndarray:
@@ -84,25 +104,24 @@ def load(
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    paths = (folder / name for name in archives.Folder(folder).names)
-    paths = sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
+    names = pictures_in(folder)
     kept, rejected = [], {}
-    sheet = folder / "sheet.png"
-    if sheet in paths and (folder / "labels.csv").is_file() and (folder / "images").is_dir():
-        paths.remove(sheet)
-        rejected[sheet] = "the sheet of all faces that data render writes, itself no face"
-    paths = paths[:limit]
-    images = np.empty((len(paths), size, size, 3), np.uint8)
-    with silence(), ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
-        read = pool.map(lambda path: _read(path, size), paths)
-        for done, (path, image) in enumerate(zip(paths, read, strict=True), 1):
+    sheet = "sheet.png"
+    if sheet in names and (folder / "labels.csv").is_file() and (folder / "images").is_dir():
+        names.remove(sheet)
+        rejected[folder / sheet] = "the sheet of all faces that data render writes, itself no face"
+    names = names[:limit]
+    images = np.empty((len(names), size, size, 3), np.uint8)
+    with silence():
+        read = each(lambda path: (path, _read(path, size)), folder, names)
+        for done, (path, image) in enumerate(read, 1):
             if isinstance(image, str):
                 rejected[path] = image
             else:
                 images[len(kept)] = image
                 kept.append(path)
             if progress:
-                progress(done, len(paths))
+                progress(done, len(names))
     if not kept:
         first = next(iter(rejected.items()), None)
         found = (

@@ -9,19 +9,20 @@ lets any picture be read by its place alone: `pictures.csv` has the offset of it
 shuffling needs no buffer, and reading no TensorFlow.
 """
 
-import contextlib
 import copy
 import csv
-import errno
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from anime_keras.files import DiskFull as DiskFull
+from anime_keras.files import replacing
 
 FORMAT = 1
 SPLITS = ("train", "val", "test")
@@ -45,34 +46,6 @@ class Record(NamedTuple):
     name: str
     sha256: str
     labels: dict[str, str]
-
-
-class DiskFull(OSError):
-    """There is no space left; the message names the file and the remedy."""
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; what is there in the end takes the place of `path`, all of it or nothing.
-
-    Raises:
-        DiskFull: there is no space left.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        partial.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        # TensorFlow writes files by itself, and has an error of its own for a full disk.
-        full = type(error).__name__ == "ResourceExhaustedError"
-        if full or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
-            raise DiskFull(
-                f"There is no space left to write {path}. Free some, and do the same again: "
-                "it goes on where it stopped."
-            ) from error
-        raise
 
 
 def write(

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from anime_keras import models, training
+from anime_keras import files, models, training
 from anime_keras.export import networks
 from anime_keras.export.formats import FORMATS
 
@@ -105,7 +105,8 @@ def export(
         card = out.with_name(f"{out.name}.json")
         card.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ValueError(f"{out} cannot be written: {error.strerror or error}.") from error
+        error.filename = error.strerror and str(out)  # not the one beside it
+        raise ValueError(f"It cannot be written: {files.told(error)}") from error
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from anime_keras import plots
+from anime_keras.files import replacing
 from anime_keras.metrics import (
     attributes,
     counterparts,
@@ -156,16 +157,16 @@ class Evaluation:
                 self.comparison.fake,
                 *(self.comparison.spreads[name].names for name in attributes.COMBINATION),
             )
-            figure.savefig(folder / "attributes.png", dpi=110)
+            with replacing(folder / "attributes.png") as partial:
+                figure.savefig(partial, dpi=110, format="png")
         if self.nearest is not None:
             plots.save(folder / "neighbours.png", self.nearest)
         if self.translation:
             plots.save(folder / "translation.png", self.translation.sheet)
         path = folder / FILE
-        partial = path.with_name(FILE + ".partial")
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
         return path
 
 
@@ -206,7 +207,7 @@ def evaluate(
             "Scoring a translation needs what translates: leave translation out, or give the --run "
             "of a CycleGAN."
         )
-    began = time.time()
+    began = time.monotonic()
     extractor = extractors.get(extractor)
     evaluation = Evaluation()
 
@@ -261,7 +262,7 @@ def evaluate(
         "extractor": extractor.name,
         "preprocessing": {k: f.preprocessing for k, f in features.items()},
         "seed": seed,
-        "seconds": round(time.time() - began, 1),
+        "seconds": round(time.monotonic() - began, 1),
     }
     return evaluation
 

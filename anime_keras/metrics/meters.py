@@ -65,7 +65,7 @@ class _FeatureMetric(keras.metrics.Metric):
     @classmethod
     def from_config(cls, config: dict) -> "_FeatureMetric":
         """A metric with what `get_config` said."""
-        extractor = keras.saving.deserialize_keras_object(config["extractor"])
+        extractor = keras.saving.deserialize_keras_object(config["extractor"], safe_mode=True)
         return cls(**config | {"extractor": extractor})
 
 

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from anime_keras import files
+
 app = typer.Typer(
     help="Ask people: build a survey, score the answers.",
     no_args_is_help=True,
@@ -162,8 +164,10 @@ def _path(path: Path) -> str:
 def _try(function: Callable, *args: Any, **kwargs: Any) -> Any:
     try:
         return function(*args, **kwargs)
-    except (ValueError, OSError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(files.told(error))
 
 
 def _fail(message: str) -> None:

@@ -372,11 +372,11 @@ def main(
 
     cv2.setNumThreads(1)  # the network has the cores
     keras.utils.set_random_seed(seed)
-    began = time.time()
+    began = time.monotonic()
     held = {"anime": 2000, "portrait": 500, "varied": 1000}
     counts = {"anime": anime_count, "portrait": portrait_count, "varied": varied_count}
     drawn = draw_all({kind: counts[kind] + held[kind] for kind in counts})
-    drawing = time.time() - began
+    drawing = time.monotonic() - began
     print(f"{sum(counts.values())} faces drawn, {drawing:.0f} s", flush=True)
     first = {k: {n: v[: held[k]] for n, v in d.items()} for k, d in drawn.items()}
     rest = {k: {n: v[held[k] :] for n, v in d.items()} for k, d in drawn.items()}
@@ -407,8 +407,8 @@ def main(
 
     stream = iter(tf.data.Dataset.range(10**9).map(look, num_parallel_calls=2).prefetch(4))
     budget = face_finder._Budget(learning_rate, 60 * minutes)
-    log, steps, began = [], 0, time.time()
-    while (spent := time.time() - began) < 60 * minutes:
+    log, steps, began = [], 0, time.monotonic()
+    while (spent := time.monotonic() - began) < 60 * minutes:
         optimizer.learning_rate = budget(spent)
         values = [float(step(*next(stream))) for _ in range(20)]
         steps += 20

@@ -292,9 +292,9 @@ def main(
     import tensorflow as tf
 
     keras.utils.set_random_seed(seed)
-    began = time.time()
+    began = time.monotonic()
     drawn = _pool(count, cache)
-    print(f"{len(drawn)} drawings, {time.time() - began:.0f} s", flush=True)
+    print(f"{len(drawn)} drawings, {time.monotonic() - began:.0f} s", flush=True)
     held = [_Looks(drawn[:500], batch, seed=99)(n) for n in range(8)]
     looks = _Looks(drawn[500:], batch, seed)
 
@@ -318,8 +318,8 @@ def main(
     )
     log = []
     rounds = iter(stream)
-    steps, drawing, began = 0, time.time() - began, time.time()
-    while (spent := time.time() - began) < 60 * minutes:
+    steps, drawing, began = 0, time.monotonic() - began, time.monotonic()
+    while (spent := time.monotonic() - began) < 60 * minutes:
         model.optimizer.learning_rate = schedule(spent)
         values = [float(model.train_on_batch(*next(rounds))) for _ in range(50)]
         steps += 50
