@@ -71,7 +71,11 @@ def _kept(model: Any) -> dict[str, Any]:
 
 
 def train(
-    out: Path, epochs: int = EPOCHS, minutes: float | None = None, begin: str | None = None
+    out: Path,
+    epochs: int = EPOCHS,
+    minutes: float | None = None,
+    begin: str | None = None,
+    learning_rate: float | None = None,
 ) -> Run:
     """Draw and train, or go on training, in a run's folder.
 
@@ -80,6 +84,7 @@ def train(
         epochs: of the whole training.
         minutes: stop after so many, over all sessions, even if epochs are left.
         begin: begin with the weights of another run, or with those that ship ("stylegan2").
+        learning_rate: of both players, if not that of `compile`; a smaller one, last, for clean lines.
     """
     from anime_keras.data import rendering
     from anime_keras.runs import Settings
@@ -100,7 +105,7 @@ def train(
                 seed=SEED,
                 precision="float32",
                 network=NETWORK,
-                rules=RULES,
+                rules=RULES if learning_rate is None else {**RULES, "learning_rate": learning_rate},
             ),
         )
     images = rendering.render(COUNT, SIZE, "anime", SEED, processes=os.cpu_count() or 1).images
@@ -115,10 +120,11 @@ def main(
     begin: Annotated[
         str | None, typer.Option(help="Weights to begin with: a run, or a name.")
     ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="If not the usual one.")] = None,
     into: Annotated[Path, typer.Option(help="Folder for weights and card.")] = weights.FOLDER,
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
-    run = train(out, epochs, minutes, begin)
+    run = train(out, epochs, minutes, begin, learning_rate)
     save(run.load_model(), into / FILE)
     about = f"drawings of this kit: {COUNT} anime faces of seed {SEED}"
     weights.write_card(NAME, into, run, trained_on=about)
