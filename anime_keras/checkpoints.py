@@ -116,7 +116,7 @@ def load(model: keras.Model, path: Path) -> dict[str, Any]:
                 f"The checkpoint {path} does not fit this model: {variable.path} ({name}) has the "
                 f"shape {tuple(variable.shape)} here, and the file holds {held}."
             )
-        if arrays[name].dtype != variable.dtype:
+        if _kind(arrays[name].dtype) != _kind(np.dtype(variable.dtype)):
             raise ValueError(
                 f"The checkpoint {path} does not fit this model: {variable.path} ({name}) is of "
                 f"{variable.dtype} here, and the file holds {arrays[name].dtype}."
@@ -127,6 +127,11 @@ def load(model: keras.Model, path: Path) -> dict[str, Any]:
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return position
+
+
+def _kind(dtype: np.dtype) -> str:
+    """What a number is of; random state is whole numbers, of another size on each backend."""
+    return "whole" if dtype.kind in "iu" else dtype.name
 
 
 def _refuse_more(archive: Any, variables: dict[str, keras.Variable]) -> None:
