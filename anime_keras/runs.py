@@ -36,7 +36,7 @@ from anime_keras import (
     tasks,
     training,
 )
-from anime_keras.data.pipelines import tensorflow_is_there
+from anime_keras.data.augmentation import tensorflow_is_there
 from anime_keras.data.records import Pictures
 from anime_keras.files import replacing
 

@@ -5,7 +5,9 @@ goes on every journey: `make test-backends` does that in an environment of its o
 """
 
 import importlib.util
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +112,95 @@ class TestOneStep:
         }
         total = sum(one[moment].size for moment in moments.values())
         assert undecided <= 0.01 * total
+
+
+class TestJourney:
+    """Trained, resumed, drawn with and taken over, through files, as users do it."""
+
+    @pytest.fixture(scope="class")
+    def home(self, tmp_path_factory):
+        """TensorFlow's runs, and the pictures of their models."""
+        folder = tmp_path_factory.mktemp("journey")
+        found = run("journey.py", "tensorflow", folder / "tensorflow", "--models", *TRAVELLERS)
+        return folder, json.loads(found)
+
+    @pytest.fixture(scope="class", params=OTHERS)
+    def abroad(self, request, home):
+        """What became of them on another backend."""
+        folder = home[0] / request.param
+        shutil.copytree(home[0] / "tensorflow", folder / "taken")
+        runs = [folder / "runs", folder / "taken", "--models", *TRAVELLERS]
+        return json.loads(run("journey.py", request.param, *runs))
+
+    @pytest.mark.parametrize("model", TRAVELLERS)
+    def test_goes_on_to_the_same_bits(self, abroad, model):
+        """After a break between epochs; TensorFlow's own runs are killed in test_runs.py."""
+        assert abroad[model]["different"] == []
+        assert np.ptp(abroad[model]["drawn"]) > 0
+
+    @pytest.mark.parametrize("model", TRAVELLERS)
+    def test_a_run_of_tensorflow_goes_on(self, home, abroad, model):
+        """The same pictures by a checkpoint and by a .keras file, but for rounding; then it trains."""
+        there = np.array(home[1][model]["drawn"])
+        for way in ("taken", "keras file"):
+            assert np.abs(there - abroad[model][way]).max() <= 1
+        assert abroad[model]["steps"] == "step-000000006"
+
+
+WITHOUT_TENSORFLOW = """
+import importlib.util, sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tensorboard", "tensorflow_gan"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Nothing())
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: (
+    None if name.startswith("tensor") else found(name, *rest)
+)
+from anime_keras.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_without_tensorflow(backend, tmp_path):
+    """The command line trains, goes on, draws and measures where TensorFlow is not installed."""
+    out = tmp_path / "run"
+    environment = {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": QUICK}
+    small = [
+        "--size",
+        "32",
+        "--width",
+        "4",
+        "--latent-dim",
+        "8",
+        "--count",
+        "64",
+        "--batch-size",
+        "16",
+        "--epochs",
+        "1",
+    ]
+    for command in (
+        ["train", "dcgan", *small, "--flip", "--out", out],
+        ["train", "dcgan", "--out", out, "--resume", "--epochs", "2"],
+        ["generate", "--run", out, "--count", "16", "--out", tmp_path / "sheet.png"],
+        ["evaluate", "--run", out, "--count", "64", "--metrics", "fid,kid,prdc"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TENSORFLOW, *map(str, command)],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+    measured = json.loads((out / "metrics.json").read_text())
+    assert measured["about"]["extractor"] == "anime-features"
+    fid = measured["results"][0]
+    assert fid["name"] == "FID" and 100.0 < fid["value"] < 2000.0

@@ -7,9 +7,12 @@ heads and filled borders too (Karras et al. 2020, arXiv:2006.06676, section 2.2,
 The changes are Keras' preprocessing layers. As layers they draw from a counter, so what a picture
 becomes depends on all that was drawn before. Here each batch brings its own key instead: the same
 key makes the same changes, in any order, thread or process, and training can go on anywhere.
+
+Where TensorFlow is not installed pictures can be mirrored, by NumPy, and nothing else.
 """
 
 import functools
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -58,6 +61,11 @@ class Augmentation:
                 raise ValueError(
                     f"{name} must be between 0 and {limits.get(name, 1.0):g}, not {value}."
                 )
+            if value and name != "flip" and not tensorflow_is_there():
+                raise ValueError(
+                    f"{name} is changed by TensorFlow, which is not installed: leave it out, or "
+                    "pip install tensorflow."
+                )
 
     def __bool__(self) -> bool:
         """Whether anything is changed at all."""
@@ -72,8 +80,12 @@ class Augmentation:
                 pictures in the same way.
 
         Returns:
-            A tensor of the same shape, type and range.
+            A tensor of the same shape, type and range; without TensorFlow an array.
         """
+        if not tensorflow_is_there():
+            mirrored = np.random.default_rng(key).random((len(images), 1, 1, 1)) < 0.5
+            return np.where(mirrored, images[:, :, ::-1], images) if self.flip else images
+
         import tensorflow as tf
 
         with tf.device("CPU:0"):  # beside a GPU too: where it runs must not change the result
@@ -121,6 +133,11 @@ class Augmentation:
             square = {"factor": (1.0, 1.0), "scale": (area, area), "fill_value": GREY}
             changes.append(_change(layers.RandomErasing(**square, **colors)))
         return changes
+
+
+def tensorflow_is_there() -> bool:
+    """Whether TensorFlow could be imported."""
+    return importlib.util.find_spec("tensorflow") is not None
 
 
 def key(seed: int, number: int) -> np.ndarray:

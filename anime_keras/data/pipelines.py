@@ -21,7 +21,6 @@ augmentation would show every epoch the changes of the first.
 """
 
 import functools
-import importlib.util
 import itertools
 import warnings
 from collections import deque
@@ -34,7 +33,7 @@ import numpy as np
 
 from anime_keras.data import augmentation as augmenting
 from anime_keras.data import folders
-from anime_keras.data.augmentation import Augmentation
+from anime_keras.data.augmentation import Augmentation, tensorflow_is_there
 from anime_keras.data.records import MANIFEST, Prepared
 from anime_keras.data.rendering import Faces
 
@@ -138,7 +137,7 @@ class Batches:
         """
         images, key, *labels = self._load(number)
         if self.augmentation:
-            images = self._change(images, key).numpy()
+            images = np.asarray(self._change(images, key))
         return (images, dict(zip(self.labels, labels, strict=True))) if labels else images
 
     def _load(self, number: int) -> list[np.ndarray]:
@@ -240,8 +239,8 @@ class Pairs:
 def stream(batches: Batches | Pairs, start: int = 0, ahead: int = 4) -> Iterator[Any]:
     """Endless batches from number `start` on, the next few made in a thread of their own meanwhile.
 
-    NumPy alone does it. Changes at random are Keras' layers on TensorFlow, and need that. Keras wants
-    tuples of a generator, so pictures that come alone come as `(pictures,)`.
+    NumPy alone does it. Keras wants tuples of a generator, so pictures that come alone come as
+    `(pictures,)`.
     """
     with ThreadPoolExecutor(1) as maker:
         numbers = itertools.count(start)
@@ -250,11 +249,6 @@ def stream(batches: Batches | Pairs, start: int = 0, ahead: int = 4) -> Iterator
             waiting.append(maker.submit(batches.batch, next(numbers)))
             batch = waiting.popleft().result()
             yield batch if isinstance(batch, tuple) else (batch,)
-
-
-def tensorflow_is_there() -> bool:
-    """Whether TensorFlow could be imported."""
-    return importlib.util.find_spec("tensorflow") is not None
 
 
 def batches(

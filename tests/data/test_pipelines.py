@@ -452,7 +452,10 @@ def test_stream_gives_the_batches_of_dataset(images):
     feeds = Batches(images, 4, seed=3), Pairs(images, images[:9], 4, seed=3)
     for feed in feeds:
         ours = list(itertools.islice(stream(feed, start=3), 6))
-        theirs = list(feed.dataset(3).take(6).as_numpy_iterator())
+        theirs = [
+            batch if isinstance(batch, tuple) else (batch,)
+            for batch in feed.dataset(3).take(6).as_numpy_iterator()
+        ]
         keras.tree.map_structure(np.testing.assert_array_equal, ours, theirs)
     assert feeds[0].per_epoch == 5
 
@@ -465,7 +468,7 @@ def test_stream_raises_what_a_batch_raises(images):
             return super().batch(number)
 
     batches_then = stream(Broken(images, 4))
-    assert [next(batches_then).shape[0] for _ in range(2)] == [4, 4]
+    assert [next(batches_then)[0].shape[0] for _ in range(2)] == [4, 4]
     with pytest.raises(OSError, match="picture 2 is gone"):
         next(batches_then)
 
@@ -476,4 +479,24 @@ def test_feed_does_without_tensorflow(images, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr("anime_keras.data.pipelines.tensorflow_is_there", lambda: False)
             first = next(feed.feed(7))
-        keras.tree.map_structure(np.testing.assert_array_equal, first, feed.batch(7))
+        expected = feed.batch(7)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        keras.tree.map_structure(np.testing.assert_array_equal, first, expected)
+
+
+def test_mirrored_without_tensorflow(images, monkeypatch):
+    """By NumPy: half of the pictures, and batch n is the same every time; other changes are refused."""
+    monkeypatch.setattr("anime_keras.data.augmentation.tensorflow_is_there", lambda: False)
+    batches = Batches(images, 4, seed=3, flip=True)
+    plain = Batches(images, 4, seed=3)
+    mirrored = []
+    for number in range(8):
+        batch, bare = batches.batch(number), plain.batch(number)
+        np.testing.assert_array_equal(batch, batches.batch(number))
+        for one, other in zip(batch, bare, strict=True):
+            turned = np.abs(one - other).max() > 0.01
+            np.testing.assert_allclose(one, other[:, ::-1] if turned else other, atol=1e-6)
+            mirrored.append(turned)
+    assert 6 < sum(mirrored) < 26  # of 32: 99.9% of the time
+    with pytest.raises(ValueError, match=r"rotation .* TensorFlow, which is not installed"):
+        Batches(images, 4, rotation=10.0)
