@@ -185,7 +185,7 @@ def test_without_tensorflow(backend, tmp_path):
         "1",
     ]
     for command in (
-        ["train", "dcgan", *small, "--flip", "--out", out],
+        ["train", "dcgan", *small.split(), "--flip", "--out", out],
         ["train", "dcgan", "--out", out, "--resume", "--epochs", "2"],
         ["generate", "--run", out, "--count", "16", "--out", tmp_path / "sheet.png"],
         ["evaluate", "--run", out, "--count", "64", "--metrics", "fid,kid,prdc"],
