@@ -1,6 +1,7 @@
 # make demo   draw faces, train a DCGAN on them for 3.5 minutes, write a report
 # make test   everything that CI runs
 # make test-faults   a hundred kills while a run saves and trains; takes about fifteen minutes
+# make test-backends   every model on TensorFlow, JAX and PyTorch, which it installs; takes about fifteen minutes
 # make lab    JupyterLab on the notebooks
 # make test-versions   the tests with the oldest packages on Python 3.11 and the newest on 3.13; takes long
 # make assignments   students' copies of the notebooks, for nbgrader: assignments/release
@@ -16,9 +17,10 @@ REQUIREMENTS ?= $(shell if nvidia-smi -L >/dev/null 2>&1; then echo requirements
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DOCS ?= .venv-docs
+BACKENDS ?= .venv-backends
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: demo test lint pytest nbval test-faults test-versions lab notebooks assignments docs clean
+.PHONY: demo test lint pytest nbval test-faults test-backends test-versions lab notebooks assignments docs clean
 
 demo: $(READY)
 	$(BIN)/python -m anime_keras demo
@@ -39,6 +41,16 @@ nbval: $(READY)
 
 test-faults: $(READY)
 	ANIME_KERAS_KILLS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -s tests/faults
+
+test-backends: $(BACKENDS)/.ready
+	ANIME_KERAS_ALL_BACKENDS=1 $(BACKENDS)/bin/python -m pytest -s tests/test_backends.py
+
+$(BACKENDS)/.ready: $(READY)
+	$(PYTHON) -m venv $(BACKENDS)
+	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-cpu.txt \
+		"torch>=2.6,<3" --extra-index-url https://download.pytorch.org/whl/cpu -c constraints.txt
+	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
 
 test-versions:
 	python3.11 tests/versions.py oldest $(TESTS)
@@ -71,4 +83,4 @@ $(READY): requirements.txt requirements-cpu.txt constraints.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS) site
+	rm -rf $(VENV) $(DOCS) $(BACKENDS) site
