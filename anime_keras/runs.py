@@ -75,7 +75,8 @@ class Settings:
         size: side of the pictures in pixels.
         epochs: stop after so many; None for no limit.
         minutes: stop after so much time in training; None for no limit.
-        batch_size: pictures a step.
+        batch_size: pictures a step, over all devices.
+        devices: how many share a batch (`training.shared_among`).
         seed: of weights, latents, order of the pictures, and of the drawn faces.
         flip: mirror pictures at random.
         precision: "auto" computes in bfloat16 where that is faster on this machine.
@@ -96,6 +97,7 @@ class Settings:
     epochs: int | None = None
     minutes: float | None = None
     batch_size: int = 64
+    devices: int = 1
     seed: int = 0
     flip: bool = False
     precision: str = "auto"
@@ -120,10 +122,15 @@ class Settings:
             raise ValueError(f"There is no model {self.model!r}: choose from {list(MODELS)}.")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {PRECISIONS}, not {self.precision!r}.")
-        for name in ("epochs", "minutes", "batch_size", "count", "checkpoint_minutes"):
+        for name in ("epochs", "minutes", "batch_size", "devices", "count", "checkpoint_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:  # NaN is no more above 0 than below
                 raise ValueError(f"{name} must be above 0, not {value}.")
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"A batch of {self.batch_size} cannot be cut among {self.devices} devices: choose a "
+                "multiple."
+            )
         if self.epochs is None and self.minutes is None:
             raise ValueError("Say how long to train: give epochs, minutes, or both.")
         if self.rules.get("decay", "constant") != "constant" and self.epochs is None:
@@ -167,7 +174,8 @@ class Run:
         run = cls(folder, settings)
         run._new = True
         run._refuse_another()
-        model = run.build_model()  # raises for networks and rules that there are not
+        with training.shared_among(settings.devices):  # raises for devices that there are not
+            model = run.build_model()  # … and this for networks and rules
         if settings.begin:
             shelf.begin(model, settings.begin)
         return run
@@ -284,7 +292,10 @@ class Run:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.folder / ".lock", blocking=False):
+            with (
+                FileLock(self.folder / ".lock", blocking=False),
+                training.shared_among(self.settings.devices),
+            ):
                 self._refuse_another()
                 while True:
                     try:
@@ -382,7 +393,9 @@ class Run:
         Not in the middle of a run: its checkpoints would no longer fit.
         """
         settings = self.settings
-        if settings.batch_size < 2 or checkpoints.available(self.folder / "checkpoints"):
+        if settings.batch_size % (2 * settings.devices) or checkpoints.available(
+            self.folder / "checkpoints"
+        ):
             return False
         settings.batch_size //= 2
         settings.rules = {**settings.rules, "accumulate": 2 * settings.rules.get("accumulate", 1)}

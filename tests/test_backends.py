@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from backends import journey, one_step
 
+from anime_keras import plots
+
 ROOT = Path(__file__).parents[1]
 ALL = bool(os.environ.get("ANIME_KERAS_ALL_BACKENDS"))
 # In `make test` one model of each kind travels, with JAX; compiling takes half a minute each.
@@ -38,12 +40,12 @@ def needs(backend):
 OTHERS = [needs("jax"), needs("torch")]
 
 
-def run(script, backend, *arguments):
+def run(script, backend, *arguments, xla=""):
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
         "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": QUICK,
+        "XLA_FLAGS": f"{QUICK} {xla}",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     command = [sys.executable, str(ROOT / "tests" / "backends" / script), *map(str, arguments)]
@@ -112,6 +114,57 @@ class TestOneStep:
         }
         total = sum(one[moment].size for moment in moments.values())
         assert undecided <= 0.01 * total
+
+
+@pytest.mark.parametrize("backend", [needs("jax")])
+class TestDevices:
+    """Two logical CPU devices, which share each batch."""
+
+    TWO = "--xla_force_host_platform_device_count=2"
+
+    def test_two_are_as_one(self, backend, tmp_path):
+        """The loss of two replicas is that of one with the whole batch; so are BatchNorm's means."""
+        cases = ["dcgan", "dcgan_wasserstein"]
+        for devices in (1, 2):
+            path = tmp_path / f"{devices}.npz"
+            options = ["--cases", *cases, "--devices", devices]
+            run("one_step.py", backend, path, *options, xla=self.TWO)
+        one, two = (dict(np.load(tmp_path / f"{devices}.npz")) for devices in (1, 2))
+        assert [int(found.pop("dcgan/devices")) for found in (one, two)] == [1, 2]
+        for name, value in one.items():
+            if "/loss/" in name or "/after/" in name:
+                np.testing.assert_allclose(two[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+
+    def test_a_run(self, backend, tmp_path):
+        """Trained on two, its pictures are those of one; gone on with where there is but one."""
+        small = "--size 32 --width 4 --latent-dim 8 --count 64 --batch-size 16 --epochs 1"
+        environment = {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": f"{QUICK} {self.TWO}"}
+
+        def command(*words):
+            return subprocess.run(
+                [sys.executable, "-m", "anime_keras", "train", "dcgan", *map(str, words)],
+                env=environment,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=600,
+            )
+
+        sheets = []
+        for devices in ("1", "all"):
+            out = tmp_path / devices
+            done = command(
+                *small.split(), "--precision", "float32", "--devices", devices, "--out", out
+            )
+            assert done.returncode == 0, done.stderr[-3000:]
+            assert json.loads((out / "settings.json").read_text())["devices"] == len(sheets) + 1
+            sheets.append(plots.load(out / "final.png").astype(int))
+        assert np.abs(sheets[0] - sheets[1]).max() <= 1
+        done = command("--out", out, "--resume", "--epochs", 2, "--devices", 1)
+        assert done.returncode == 0, done.stderr[-3000:]
+        for devices, message in (("3", "2 devices here, not 3"), ("none", "from 1 on, or all")):
+            done = command(*small.split(), "--batch-size", 15, "--devices", devices, "--out", "x")
+            assert done.returncode == 1 and message in " ".join((done.stdout + done.stderr).split())
 
 
 class TestJourney:

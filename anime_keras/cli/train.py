@@ -42,6 +42,9 @@ def _every(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     batch_size: Annotated[int, typer.Option(help="Pictures (of each kind) a step.")] = 64,
     accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
+    devices: Annotated[
+        str, typer.Option(help="How many share a batch, or 'all'; KERAS_BACKEND=jax.")
+    ] = "1",
     flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
@@ -101,6 +104,7 @@ def _train(
     out: Path,
     resume: bool,
     accumulate: int,
+    devices: str,
     data: str | None = None,
     x: str | None = None,
     **settings: Any,
@@ -109,13 +113,17 @@ def _train(
     from anime_keras.runs import Run, Settings
 
     if resume:
-        run = _resumed(context, out, settings["epochs"], settings["minutes"])
+        more = {"epochs": settings["epochs"], "minutes": settings["minutes"]}
+        if context.get_parameter_source("devices").name == "COMMANDLINE":
+            more["devices"] = _devices(devices)
+        run = _resumed(context, out, **more)
     else:
         network, rules = own
         rules["accumulate"] = accumulate
         if "attributes" in network:
             network |= _words(network["attributes"], data, settings["count"], settings["seed"])
-        chosen = Settings(model=model, data=data or x, network=network, rules=rules, **settings)
+        settings |= {"network": network, "rules": rules, "devices": _devices(devices)}
+        chosen = Settings(model=model, data=data or x, **settings)
         run = attempt(Run.create, out, chosen)
     train_run(run, pictures(run.settings))
 
@@ -568,16 +576,27 @@ def train_run(run: Any, images: Any) -> bool:
     return position.stopped != "interrupt"
 
 
-def _resumed(context: typer.Context, out: Path, epochs: int | None, minutes: float | None) -> Any:
+def _devices(wanted: str) -> int:
+    """How many devices a number, or "all", is."""
+    from anime_keras import training
+
+    if wanted == "all":
+        return len(training.devices_here())
+    if not wanted.isdigit() or wanted == "0":
+        fail(f"--devices must be a number from 1 on, or all, not {wanted!r}.")
+    return int(wanted)
+
+
+def _resumed(context: typer.Context, out: Path, **more: Any) -> Any:
     """The run in a folder, opened to go on with what it began as."""
     from anime_keras.runs import Run
 
-    _refuse_changes(context, except_for=("resume", "out", "epochs", "minutes"))
+    _refuse_changes(context, except_for=("resume", "out", "epochs", "minutes", "devices"))
     model = attempt(Run.open, out).settings.model
     if model != context.info_name:
         fail(f"The run in {out} is a {model}: python -m anime_keras train {model} --resume …")
     console.print(f"Resuming the run in {shown(out)}.")
-    return attempt(Run.open, out, **given(epochs=epochs, minutes=minutes))
+    return attempt(Run.open, out, **given(**more))
 
 
 def _refuse_changes(context: typer.Context, except_for: tuple[str, ...]) -> None:
@@ -586,6 +605,6 @@ def _refuse_changes(context: typer.Context, except_for: tuple[str, ...]) -> None
         source = context.get_parameter_source(name)
         if name not in except_for and source is not None and source.name == "COMMANDLINE":
             fail(
-                f"--{name.replace('_', '-')} cannot be changed with --resume, only --epochs and "
-                "--minutes can. Begin another run for it."
+                f"--{name.replace('_', '-')} cannot be changed with --resume, only --epochs, "
+                "--minutes and --devices can. Begin another run for it."
             )

@@ -1,6 +1,6 @@
 """One step of every model on whatever backend Keras has here, with the draws of a step fixed.
 
-    KERAS_BACKEND=jax python tests/backends/one_step.py OUT.npz [WEIGHTS.npz]
+    KERAS_BACKEND=jax python tests/backends/one_step.py OUT.npz [WEIGHTS.npz] [--cases …] [--devices 2]
 
 Random generators differ between backends, so all that a step draws comes from NumPy here; so do the
 pictures. Weights are those of the other file, where one is given. What is written for each case: the
@@ -8,7 +8,7 @@ weights that it began with, the losses that it showed, each optimizer's first mo
 times 1 - beta_1) and all weights after the step.
 """
 
-import sys
+import argparse
 
 import keras
 import numpy as np
@@ -16,6 +16,10 @@ from keras import ops
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+if keras.backend.backend() == "jax":
+    import jax
+
+from anime_keras import training
 
 BATCH, SIZE = 4, 32
 WORDS = {"hair_color": ("blue", "pink", "red"), "glasses": ("none", "round")}
@@ -130,8 +134,13 @@ def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarr
 
     draws, inner = Draws(), model.train_step
 
+    shardings = []
+
     def train_step(*arguments):  # may be traced more than once: each time from the first draw on
         draws.count = 0
+        if keras.distribution.distribution() is not None:
+            for images in keras.tree.flatten(arguments[-1]):
+                jax.debug.inspect_array_sharding(images, callback=shardings.append)
         return inner(*arguments)
 
     model.train_step = train_step
@@ -153,6 +162,9 @@ def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarr
     found = {f"{name}/before/{i}": value for i, value in enumerate(before)}
     for i, variable in enumerate(variables):
         found[f"{name}/after/{i}"] = np.array(ops.convert_to_numpy(variable))
+    for sharding in shardings:  # each device has its part of the batch, and no other
+        assert not sharding.is_fully_replicated, sharding
+    found[f"{name}/devices"] = len(shardings[0].device_set) if shardings else 1
     for word, values in logs.items():
         found[f"{name}/loss/{word}"] = np.float64(values[-1])
     place = {id(variable): i for i, variable in enumerate(variables)}
@@ -165,15 +177,22 @@ def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarr
     return found
 
 
-def main(out: str, weights: str | None = None) -> None:
+def main() -> None:
     """Take all steps and write them down."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out")
+    parser.add_argument("weights", nargs="?")
+    parser.add_argument("--cases", nargs="+", default=list(CASES))
+    parser.add_argument("--devices", type=int, default=1)
+    options = parser.parse_args()
     keras.config.set_dtype_policy("float32")
-    known = dict(np.load(weights)) if weights else None
+    known = dict(np.load(options.weights)) if options.weights else None
     found = {}
-    for name in CASES:
-        found |= step(name, known)
-    np.savez(out, **found)
+    with training.shared_among(options.devices):
+        for name in options.cases:
+            found |= step(name, known)
+    np.savez(options.out, **found)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
