@@ -51,7 +51,7 @@ CASES = {
     ),
     "cyclegan": (
         "CycleGAN",
-        {"width": 8, "residual_blocks": 2, "history": 4, "ema": 0.9},
+        {"width": 8, "residual_blocks": 2, "history": 4},
         {"cycle_noise": 0.05},
     ),
     "animegan_begins": ("AnimeGAN", {"width": 4}, {"first_steps": 5}),
