@@ -58,7 +58,11 @@ PICTURES = _tracked("docs/*.png", "datasets/**/*.png", "datasets/**/*.jpg")
 
 def on_config(config: Any) -> Any:
     """Arrange the pages; notebooks and modules are listed as they are there."""
-    course = [{"Teaching": "docs/teaching.md"}, {"The paper, row by row": "docs/paper.md"}]
+    course = [
+        {"Teaching": "docs/teaching.md"},
+        {"Full scale": "docs/scaling.md"},
+        {"The paper, row by row": "docs/paper.md"},
+    ]
     packages: dict[str, list] = {}
     for module in MODULES:
         package, _, name = module.rpartition(".")
