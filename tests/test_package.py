@@ -143,6 +143,9 @@ def test_pyproject_asks_for_nothing_else():
     extras = [line for lines in project["optional-dependencies"].values() for line in lines]
     for line in [*project["dependencies"], *extras]:
         requirement = Requirement(line)
+        if requirement.name == "torch":  # only `make test-backends` installs it
+            assert f'"{line}"' in (ROOT / "Makefile").read_text()
+            continue
         assert requirement.specifier == cpu[requirement.name], requirement.name
     assert project["version"] == anime_keras.__version__
 
