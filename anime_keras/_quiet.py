@@ -56,7 +56,11 @@ def _import_quietly(name: str) -> ModuleType:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            return importlib.import_module(name)
+            module = importlib.import_module(name)
+            # The first look for GPUs may say that there is no driver; it is for the first operation
+            # to have, and allocates nothing.
+            module.config.list_physical_devices("GPU")
+            return module
         except BaseException:
             held.seek(0)
             os.write(stderr, held.read())

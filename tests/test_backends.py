@@ -225,20 +225,7 @@ def test_without_tensorflow(backend, tmp_path):
     """The command line trains, goes on, draws and measures where TensorFlow is not installed."""
     out = tmp_path / "run"
     environment = {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": QUICK}
-    small = [
-        "--size",
-        "32",
-        "--width",
-        "4",
-        "--latent-dim",
-        "8",
-        "--count",
-        "64",
-        "--batch-size",
-        "16",
-        "--epochs",
-        "1",
-    ]
+    small = "--size 32 --width 4 --latent-dim 8 --count 64 --batch-size 16 --epochs 1"
     for command in (
         ["train", "dcgan", *small.split(), "--flip", "--out", out],
         ["train", "dcgan", "--out", out, "--resume", "--epochs", "2"],
