@@ -1,6 +1,7 @@
 """The kit's own StyleGAN2: the file is that of its card, and draws various anime faces."""
 
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,3 +67,14 @@ def test_the_discriminator_comes_too(gan):
         for images in (data.render(64, size=64, seed=77).images, gan.generate(64, seed=1))
     )
     assert np.median(drawn) > np.quantile(generated, 0.9)
+
+
+def test_a_training_without_an_epoch_writes_no_weights(tmp_path, monkeypatch):
+    """Those that were there stay, and so does their card's checksum."""
+    (tmp_path / stylegan2.FILE).write_bytes(b"of before")
+    run = SimpleNamespace(folder=tmp_path / "run")
+    monkeypatch.setattr(stylegan2, "train", lambda *arguments: run)
+    with pytest.raises(SystemExit, match="No epoch ended"):
+        stylegan2.main(run.folder, into=tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [stylegan2.FILE]
+    assert (tmp_path / stylegan2.FILE).read_bytes() == b"of before"

@@ -77,6 +77,19 @@ def restore(name: str, networks: Mapping[str, Any]) -> None:
             network.set_weights([file[f"{key}/{i}"].astype("float32") for i in range(count)])
 
 
+def refuse_unfinished(run: Any) -> None:
+    """Stop before the weights that ship are overwritten by a training of which no epoch ended.
+
+    Raises:
+        SystemExit: with what to do; what is trained so far is kept in the run.
+    """
+    if not (run.folder / "history.csv").exists():
+        raise SystemExit(
+            f"No epoch ended, so no weights were written. {run.folder} keeps what there is: the same "
+            "command with more --minutes goes on from there."
+        )
+
+
 def write_card(name: str, folder: Path, run: Any, **about: Any) -> None:
     """Write NAME.json beside NAME.weights.npz: what was trained, from which commit, with which log.
 

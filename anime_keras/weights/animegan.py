@@ -126,6 +126,7 @@ def main(
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
     run, pictures = train(out, epochs, minutes)
+    weights.refuse_unfinished(run)
     save(last_steps(run, *pictures), into / FILE)
     weights.write_card(
         NAME,

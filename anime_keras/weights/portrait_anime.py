@@ -133,6 +133,7 @@ def main(
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
     run = train(out, epochs, minutes)
+    weights.refuse_unfinished(run)
     save(run.load_model(), into / FILE)
     weights.write_card(
         NAME,

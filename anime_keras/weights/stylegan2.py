@@ -125,6 +125,7 @@ def main(
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
     run = train(out, epochs, minutes, begin, learning_rate)
+    weights.refuse_unfinished(run)
     save(run.load_model(), into / FILE)
     about = f"drawings of this kit: {COUNT} anime faces of seed {SEED}"
     weights.write_card(NAME, into, run, trained_on=about)

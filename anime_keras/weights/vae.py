@@ -102,6 +102,7 @@ def main(
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
     run = train(out, minutes)
+    weights.refuse_unfinished(run)
     model = run.load_model()
     weights.save(parts(model), into / FILE)
     weights.write_card(

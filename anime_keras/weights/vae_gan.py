@@ -84,6 +84,7 @@ def main(
 ) -> None:
     """Draw, train or go on training, and write the weights and their card."""
     run = train(out, minutes)
+    weights.refuse_unfinished(run)
     weights.save(vae.parts(run.load_model()), into / FILE)
     weights.write_card(
         NAME,
