@@ -13,6 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from anime_keras import replicas
+
 Tensor = Any
 TARGET = 0.6  # of the mean sign of D(real) (ada, section 3.1)
 UNIT = 500_000  # pictures in which p can go from 0 to 1 (section 3.1)
@@ -59,8 +61,9 @@ class AdaptiveAugmentation(keras.layers.Layer):
         Its sign is 1 if the mean sign of the logits since the last move is above the target, which is
         how overfitting shows itself (section 3.1, heuristic r_t), and -1 below.
         """
-        batch = ops.cast(ops.shape(real_logits)[0], "float32")
-        signs = self.signs + ops.mean(ops.sign(ops.cast(real_logits, "float32")))
+        batch = replicas.count() * ops.cast(ops.shape(real_logits)[0], "float32")
+        sign = replicas.mean(ops.mean(ops.sign(ops.cast(real_logits, "float32"))))
+        signs = self.signs + sign
         due = ops.equal(self.looks % EVERY, EVERY - 1)
         step = ops.sign(signs / EVERY - self.target) * batch * EVERY / self.unit
         moved = ops.clip(self.probability + step, 0.0, 1.0)
@@ -132,14 +135,14 @@ class AdaptiveAugmentation(keras.layers.Layer):
     ) -> Tensor:
         """The values with probability p, picture by picture, and otherwise what changes nothing."""
         p = self.probability if p is None else p
-        chosen = keras.random.uniform((count,), seed=self.seed_generator) < p
+        chosen = replicas.uniform((count,), seed=self.seed_generator) < p
         return ops.where(chosen, values, ops.full_like(values, otherwise))
 
     def _uniform(self, count: int | Tensor, low: float, high: float) -> Tensor:
-        return keras.random.uniform((count,), low, high, seed=self.seed_generator)
+        return replicas.uniform((count,), low, high, seed=self.seed_generator)
 
     def _normal(self, count: int | Tensor, deviation: float) -> Tensor:
-        return keras.random.normal((count,), 0.0, deviation, seed=self.seed_generator)
+        return replicas.normal((count,), 0.0, deviation, seed=self.seed_generator)
 
     def _exp(self, count: int | Tensor, deviation: float) -> Tensor:
         return ops.exp(self._normal(count, deviation))

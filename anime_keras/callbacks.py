@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from anime_keras import checkpoints, plots, training
+from anime_keras import checkpoints, plots, replicas, training
 from anime_keras.files import replacing
 
 
@@ -31,7 +31,8 @@ class Position:
         seconds: time spent in training since the run began, over all its sessions.
         per_epoch: steps an epoch.
         pictures: a checksum of those that are trained on, so that no others are taken on resume.
-        stopped: why training ended before its time, if it did.
+        stopped: why training ended before its time, if it did: "interrupt", "time", or "elsewhere" for
+            a reason that another process of a cluster has.
     """
 
     step: int = 0
@@ -364,6 +365,27 @@ class TimeBudget(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
         if self.position.seconds >= 60 * self.minutes:
             self.position.stopped = "time"
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends `fit` once there is a reason to; processes that train together end at the same step.
+
+    Stands behind those that find reasons. A cluster asks around every so many steps, since none can
+    take a step without the others.
+    """
+
+    EVERY = 10  # steps
+
+    def __init__(self, position: Position) -> None:
+        super().__init__()
+        self.position = position
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
+        position = self.position
+        if position.step % self.EVERY and replicas.place()[1] > 1 and not position.at_epoch_end:
+            return
+        if replicas.largest(int(bool(position.stopped))):
+            position.stopped = position.stopped or "elsewhere"
             self.model.stop_training = True
 
 
@@ -385,10 +407,6 @@ class Interrupt(keras.callbacks.Callback):
         # Elsewhere than in the main thread Python refuses, and whoever runs us handles Ctrl-C.
         with contextlib.suppress(ValueError):
             self._previous = signal.signal(signal.SIGINT, self._ask)
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
-        if self.position.stopped == "interrupt":
-            self.model.stop_training = True
 
     def restore(self) -> None:
         """Give Ctrl-C back; to be called however training ended."""

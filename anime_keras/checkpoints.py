@@ -59,7 +59,7 @@ def save(model: keras.Model, folder: Path, step: int, **position: Any) -> Path:
     """
     arrays = {}
     for name, variable in state(model).items():
-        arrays[name] = keras.ops.convert_to_numpy(variable.value)
+        arrays[name] = keras.ops.convert_to_numpy(variable)
         if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
             raise FloatingPointError(f"{variable.path} became NaN or infinite")
     folder.mkdir(parents=True, exist_ok=True)

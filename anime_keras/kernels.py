@@ -28,6 +28,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from anime_keras import replicas
+
 Tensor = Any
 BACKEND = keras.backend.backend()
 UNROLLED = 16  # pictures that `instance_norm` takes one by one; more would swell the graph
@@ -62,14 +64,15 @@ def batch_norm(
         The normalised maps, in the inputs' dtype; each channel's mean; its unbiased variance, which
         is what PyTorch keeps for inference. (The normalisation itself uses the biased one.)
     """
-    if BACKEND == "tensorflow":
+    if BACKEND == "tensorflow" and replicas.count() == 1:
         fused = tf.raw_ops.FusedBatchNormV3(
             x=inputs, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
         )
         return fused.y, fused.batch_mean, fused.batch_variance
     maps = ops.cast(inputs, "float32")
-    mean, variance = ops.moments(maps, axes=(0, 1, 2))
-    count = ops.cast(ops.size(maps) / maps.shape[-1], "float32")
+    mean = replicas.mean(ops.mean(maps, axis=(0, 1, 2)))
+    variance = replicas.mean(ops.mean(ops.square(maps - mean), axis=(0, 1, 2)))
+    count = replicas.count() * ops.cast(ops.size(maps) / maps.shape[-1], "float32")
     outputs = (maps - mean) * (gamma * ops.rsqrt(variance + epsilon)) + beta
     return ops.cast(outputs, inputs.dtype), mean, variance * count / (count - 1.0)
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from anime_keras import kernels
+from anime_keras import kernels, replicas
 
 Tensor = Any
 AUGMENTATIONS = ("color", "translation", "cutout")
@@ -255,7 +255,7 @@ class DifferentiableAugmentation(keras.layers.Layer):
     def _uniform(self, images: Tensor, low: float, high: float) -> Tensor:
         """One number a picture, shaped to multiply or add."""
         shape = (ops.shape(images)[0], 1, 1, 1)
-        return keras.random.uniform(shape, low, high, dtype=images.dtype, seed=self.seed_generator)
+        return replicas.uniform(shape, low, high, dtype=images.dtype, seed=self.seed_generator)
 
     def _color(self, images: Tensor) -> Tensor:
         images = images + self._uniform(images, -0.5, 0.5)
@@ -439,10 +439,11 @@ class ImageHistory(keras.layers.Layer):
         """Exchange a batch (batch, height, width, channels) for one that may hold older pictures."""
         if not self.size:
             return images
+        images = replicas.gather(images)  # every replica remembers the same ones
         shape = (ops.shape(images)[0],)
         random_slot = keras.random.randint(shape, 0, self.size, "int32", seed=self.seed_generator)
         swapped = keras.random.uniform(shape, seed=self.seed_generator) > 0.5
-        return self.exchange(images, random_slot, swapped)
+        return replicas.own(self.exchange(images, random_slot, swapped))
 
     def exchange(self, images: Tensor, random_slot: Tensor, swapped: Tensor) -> Tensor:
         """What `call` does, once the dice are cast.

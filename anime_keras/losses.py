@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from anime_keras import replicas
+
 Tensor = Any  # a tensor of whichever backend Keras runs on
 
 
@@ -82,7 +84,8 @@ def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tenso
 def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Cross-entropy of "more real than the average fake", both ways (jolicoeur, RaSGAN)."""
     real, fake = _float32(real_logits, fake_logits)
-    real_lead, fake_lead = real - ops.mean(fake), fake - ops.mean(real)
+    real_mean, fake_mean = (replicas.mean(ops.mean(logits)) for logits in (real, fake))
+    real_lead, fake_lead = real - fake_mean, fake - real_mean
     return ops.mean(ops.softplus(-real_lead)) + ops.mean(ops.softplus(fake_lead))
 
 
@@ -177,7 +180,8 @@ def feature_matching(real_features: Tensor, fake_features: Tensor) -> Tensor:
         fake_features: (batch, ...) the same layer for generated ones.
     """
     real, fake = _float32(real_features, fake_features)
-    return ops.mean(ops.square(ops.mean(real, axis=0) - ops.mean(fake, axis=0)))
+    real, fake = (replicas.mean(ops.mean(features, axis=0)) for features in (real, fake))
+    return ops.mean(ops.square(real - fake))
 
 
 def content(target_images: Tensor, images: Tensor) -> Tensor:
@@ -201,7 +205,9 @@ def classification(scores: Tensor, target: Tensor) -> Tensor:
     scores, target = _float32(scores, target)
     known = ops.sum(target, axis=1)
     surprise = known * ops.logsumexp(scores, axis=1) - ops.sum(target * scores, axis=1)
-    return ops.sum(surprise) / ops.maximum(ops.sum(known), 1.0)
+    # Of all replicas: where one of them knows none, the others know more than their share.
+    share = replicas.mean(ops.sum(known))
+    return ops.sum(surprise) / ops.maximum(share, 1.0 / replicas.count())
 
 
 # --- for pictures that are translated -------------------------------------------------------------

@@ -17,6 +17,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from anime_keras import replicas
+
 Tensor = Any
 FILTER = (1.0, 3.0, 3.0, 1.0)  # between sizes, along either axis (karras20, appendix B)
 LEAK = 0.2
@@ -360,12 +362,13 @@ class MinibatchDeviation(keras.layers.Layer):
 
         A batch that cannot be cut into groups of this size is one group.
         """
-        count, height, width, channels = ops.shape(maps)
+        whole = replicas.gather(maps)
+        count, height, width, channels = ops.shape(whole)
         group = self.group if not isinstance(count, int) or count % self.group == 0 else count
-        grouped = ops.reshape(ops.cast(maps, "float32"), (group, -1, height, width, channels))
+        grouped = ops.reshape(ops.cast(whole, "float32"), (group, -1, height, width, channels))
         deviation = ops.sqrt(ops.var(grouped, axis=0) + 1e-8)
         mean = ops.mean(deviation, axis=(1, 2, 3))  # (batch / group,)
-        mean = ops.reshape(ops.tile(mean, (group,)), (-1, 1, 1, 1))
+        mean = replicas.own(ops.reshape(ops.tile(mean, (group,)), (-1, 1, 1, 1)))
         channel = mean * ops.ones_like(maps[..., :1], dtype="float32")
         return ops.concatenate([maps, ops.cast(channel, maps.dtype)], axis=-1)
 

@@ -14,6 +14,8 @@ runs/NAME/
 
 import dataclasses
 import json
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ from anime_keras import (
     files,
     models,
     plots,
+    replicas,
     report,
     shelf,
     tasks,
@@ -76,7 +79,7 @@ class Settings:
         epochs: stop after so many; None for no limit.
         minutes: stop after so much time in training; None for no limit.
         batch_size: pictures a step, over all devices.
-        devices: how many share a batch (`training.shared_among`).
+        devices: how many share a batch (`replicas.shared_among`).
         seed: of weights, latents, order of the pictures, and of the drawn faces.
         flip: mirror pictures at random.
         precision: "auto" computes in bfloat16 where that is faster on this machine.
@@ -174,7 +177,7 @@ class Run:
         run = cls(folder, settings)
         run._new = True
         run._refuse_another()
-        with training.shared_among(settings.devices):  # raises for devices that there are not
+        with replicas.shared_among(settings.devices):  # raises for devices that there are not
             model = run.build_model()  # … and this for networks and rules
         if settings.begin:
             shelf.begin(model, settings.begin)
@@ -287,14 +290,34 @@ class Run:
         Raises:
             FloatingPointError: a loss became NaN or infinite; the last checkpoint is sound.
             FileExistsError: another run has begun in this folder since this one was made.
-            RuntimeError: another process is training in this folder.
+            RuntimeError: another process is training in this folder; or one of a cluster is gone.
             ValueError: a resumed run was given other pictures than before.
         """
+        try:
+            if replicas.place()[0] > 0:
+                return self._train_beside(images, extra_callbacks)
+            return self._train_here(images, extra_callbacks, on_picture, progress)
+        except Exception as error:
+            if not replicas.is_lost(error):
+                raise
+            raise RuntimeError(
+                "Another process of the cluster is gone, and none can go on without it. Start all of "
+                "them again with --resume: they go on from the last checkpoint."
+            ) from error
+
+    def _train_here(
+        self,
+        images: Any,
+        extra_callbacks: Sequence[keras.callbacks.Callback],
+        on_picture: Callable[[Path], None] | None,
+        progress: bool,
+    ) -> callbacks.Position:
+        """Train in the run's folder, which is this process's alone meanwhile."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with (
                 FileLock(self.folder / ".lock", blocking=False),
-                training.shared_among(self.settings.devices),
+                replicas.shared_among(self.settings.devices),
             ):
                 self._refuse_another()
                 while True:
@@ -306,10 +329,30 @@ class Run:
                                 f"There is no space left in {self.folder}. Free some, and go on with "
                                 "what is saved (--resume)."
                             ) from error
-                        if not training.is_out_of_memory(error) or not self._halve_batch():
+                        alone = replicas.place()[1] == 1
+                        if not (alone and training.is_out_of_memory(error) and self._halve_batch()):
                             raise
         except Timeout as error:
             raise RuntimeError(f"Another process is training in {self.folder}.") from error
+
+    def _train_beside(
+        self, images: Any, extra_callbacks: Sequence[keras.callbacks.Callback]
+    ) -> callbacks.Position:
+        """Train as a process of a cluster that is not its chief: what it writes is thrown away.
+
+        It takes every step and draws every sheet as the chief does, since on some backends neither can
+        be done without the others, but in a folder of its own.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            beside = Run(Path(scratch) / "run", self.settings)
+            beside.folder.mkdir()
+            saved = self.folder / "checkpoints"
+            if newest := checkpoints.available(saved)[:2]:
+                (beside.folder / "checkpoints").mkdir()
+                for path in newest:
+                    shutil.copy(path, beside.folder / "checkpoints")
+            with replicas.shared_among(self.settings.devices):
+                return beside._train(images, extra_callbacks, None, False)
 
     def _train(
         self,
@@ -335,6 +378,14 @@ class Run:
                 meters = [ops.convert_to_numpy(v) for v in model.metrics_variables]
         elif settings.begin:
             shelf.begin(model, settings.begin)
+        # From here on the chief writes; the others have read what they need.
+        if replicas.largest(position.step) != position.step or -replicas.largest(
+            -position.step
+        ) != (position.step):
+            raise ValueError(
+                f"The processes do not begin at the same step (this one at {position.step}): all of "
+                f"them must see the same folder {self.folder}."
+            )
 
         self._write_settings()
         plots.save(self.folder / "real.png", task.real())
@@ -361,6 +412,7 @@ class Run:
             )
         if settings.minutes:
             around.append(callbacks.TimeBudget(settings.minutes, position))
+        around.append(callbacks.Stop(position))
         bar = callbacks.ProgressBar(
             position, settings.batch_size, settings.epochs, settings.minutes
         )
@@ -373,7 +425,7 @@ class Run:
             while bar.fraction() < 1.0 and not position.stopped:
                 started = position.step % position.per_epoch
                 model.fit(
-                    task.batches.feed(position.step),
+                    replicas.deal(task.batches.feed(position.step)),
                     initial_epoch=position.epoch,
                     epochs=position.epoch + 1 if started else settings.epochs or 10**9,
                     steps_per_epoch=position.per_epoch - started,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anime_keras import latents, losses, plots, training
+from anime_keras import latents, losses, plots, replicas, training
 from anime_keras.data.edges import WithBlurredEdges, blur_edges
 from anime_keras.data.pipelines import Batches, Pairs
 
@@ -31,7 +31,7 @@ class Generation:
     def __init__(self, settings: Any, images: Any) -> None:
         self.seed = settings.seed
         self.images = images
-        self.batches = Batches(images, settings.batch_size, settings.seed, flip=settings.flip)
+        self.batches = Batches(images, settings.batch_size, settings.seed, **_fed(settings))
         self.count = len(images)
 
     def checksum(self) -> int:
@@ -119,7 +119,7 @@ class Conditional(Generation):
             settings.batch_size,
             settings.seed,
             labels={name: labels[name] for name in names},
-            flip=settings.flip,
+            **_fed(settings),
         )
 
     def checksum(self) -> int:
@@ -152,7 +152,7 @@ class Translation:
 
     def __init__(self, settings: Any, images: tuple[Any, Any]) -> None:
         self.x, self.y = images
-        self.batches = Pairs(self.x, self.y, settings.batch_size, settings.seed, flip=settings.flip)
+        self.batches = Pairs(self.x, self.y, settings.batch_size, settings.seed, **_fed(settings))
         self.count = max(len(self.x), len(self.y))
         self.scale = max(1, 128 // settings.size)  # small pictures are shown larger
 
@@ -201,7 +201,7 @@ class Drawing(Translation):
     def __init__(self, settings: Any, images: tuple[Any, Any]) -> None:
         super().__init__(settings, images)
         self.batches = WithBlurredEdges(
-            self.x, self.y, settings.batch_size, settings.seed, flip=settings.flip
+            self.x, self.y, settings.batch_size, settings.seed, **_fed(settings)
         )
 
     def final(self, model: training.Adversarial) -> np.ndarray:
@@ -217,6 +217,11 @@ class Drawing(Translation):
             columns += [images, plots.scored(images, model.judge(images))]
         rows = np.stack(columns, axis=1).reshape(-1, *x.shape[1:])
         return plots.grid(rows, columns=8, scale=self.scale)
+
+
+def _fed(settings: Any) -> dict[str, Any]:
+    """How batches come: mirrored or not; and to one of several processes its part."""
+    return {"flip": settings.flip, "part": replicas.place()}
 
 
 def checksum(images: Any, start: int = 0) -> int:

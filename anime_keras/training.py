@@ -13,16 +13,15 @@ backend differentiates: `tf.GradientTape` on TensorFlow, `torch.autograd.grad` o
 on JAX.
 """
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from anime_keras import files
+from anime_keras import files, replicas
 
 BACKEND = keras.backend.backend()
 DECAYS = ("constant", "linear", "cosine")
@@ -112,7 +111,7 @@ class Adversarial(keras.Model):
         for meter in self.meters:
             if meter.name in values:
                 meter.update_state(values[meter.name])
-        return {meter.name: meter.result() for meter in self.metrics}
+        return {meter.name: replicas.told(meter.result()) for meter in self.metrics}
 
     def save_own_variables(self, store: dict) -> None:
         """Keras leaves random state out of its files; without it a loaded model draws other noise."""
@@ -186,6 +185,8 @@ class Adversarial(keras.Model):
         else:
             loss, upstream = self._value_and_input_gradients(loss_fn, through.value)
             gradients = through.pull_back(upstream)
+        if replicas.count() > 1:  # whose gradients the optimizer adds up
+            gradients = [gradient / replicas.count() for gradient in gradients]
         if BACKEND == "torch":
             with torch.no_grad():
                 optimizer.apply(gradients, variables)
@@ -364,40 +365,6 @@ def _stateless(train_step: Callable) -> Callable:
         return logs, new_state
 
     return step
-
-
-def devices_here() -> list[str]:
-    """The devices that one training can be shared among: GPUs or TPUs if there are any, else CPUs."""
-    return keras.distribution.list_devices()
-
-
-@contextlib.contextmanager
-def shared_among(count: int) -> Iterator[None]:
-    """Within, each batch is cut among so many devices, and every weight has a copy on each.
-
-    A step stays that of the whole batch: its means, BatchNorm's too, are over all devices, so that
-    the weights after it are those of one device with the same batch. `keras.distribution` does it,
-    which is JAX's way alone so far.
-
-    Raises:
-        ValueError: there are not so many devices, or the backend is another.
-    """
-    if count == 1:
-        yield
-        return
-    if BACKEND != "jax":
-        raise ValueError(
-            f"{count} devices need KERAS_BACKEND=jax: on {BACKEND} the kit trains on one."
-        )
-    found = devices_here()
-    if count > len(found):
-        raise ValueError(f"There are {len(found)} devices here, not {count}: {', '.join(found)}.")
-    before = keras.distribution.distribution()
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=found[:count]))
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(before)
 
 
 def schedule(

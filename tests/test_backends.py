@@ -4,54 +4,23 @@ TensorFlow and JAX are compared wherever both are installed, PyTorch where it is
 goes on every journey: `make test-backends` does that in an environment of its own.
 """
 
-import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from backends import journey, one_step
+from backends import journey, one_step, tools
+from backends.tools import QUICK, ROOT, run
 
-from anime_keras import plots
-
-ROOT = Path(__file__).parents[1]
 ALL = bool(os.environ.get("ANIME_KERAS_ALL_BACKENDS"))
 # In `make test` one model travels, with JAX; compiling takes half a minute each.
 TRAVELLERS = list(journey.NETWORKS) if ALL else ["dcgan"]
-# XLA's code runs once here and need not be fast; this halves the time to compile it.
-QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-RATE = (
-    2.5e-3  # the largest learning rate of the cases: as far as Adam's first step can move a weight
-)
 
 
-def needs(backend):
-    missing = importlib.util.find_spec(backend) is None
-    return pytest.param(
-        backend,
-        marks=pytest.mark.skipif(missing, reason=f"{backend} is not installed: make test-backends"),
-    )
-
-
-OTHERS = [needs("jax"), needs("torch")]
-
-
-def run(script, backend, *arguments, xla=""):
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": f"{QUICK} {xla}",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    command = [sys.executable, str(ROOT / "tests" / "backends" / script), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+OTHERS = [tools.needs("jax"), tools.needs("torch")]
 
 
 class TestOneStep:
@@ -73,100 +42,12 @@ class TestOneStep:
 
     @pytest.mark.parametrize("case", one_step.CASES)
     def test_parity(self, steps, case, record_property):
-        one, other = (
-            {name.removeprefix(f"{case}/"): v for name, v in found.items() if f"{case}/" in name}
-            for found in steps
-        )
+        one, other = (tools.of_case(found, case) for found in steps)
         assert one.keys() == other.keys()
-
-        def apart(kind):
-            names = [name for name in one if name.startswith(f"{kind}/")]
-            assert names
-            return {n: np.abs(one[n].astype("float64") - other[n]) for n in names}
-
-        losses = {n: d / max(1.0, abs(one[n])) for n, d in apart("loss").items()}
-        # A bias before a normalisation has no gradient but rounding errors: hold each against the
-        # largest of its player.
-        largest = {}
-        for name in one:
-            if name.startswith("moment/"):
-                player = name.split("/")[1]
-                largest[player] = max(largest.get(player, 0.0), np.abs(one[name]).max())
-        gradients = {  # a player may not have played yet
-            n: d.max() / (largest[n.split("/")[1]] or 1.0) for n, d in apart("moment").items()
-        }
-        # Adam's first step is a whole one, whatever the gradient's size; where that is within the
-        # tolerance, so is the step's direction.
-        weights, undecided = {}, 0
-        moments = {n.split("/")[2]: n for n in one if n.startswith("moment/")}
-        for name, difference in apart("after").items():
-            if moment := moments.get(name.split("/")[1]):
-                known = np.abs(one[moment]) > 1e-4 * largest[moment.split("/")[1]]
-                undecided += np.sum(~known & (difference > 1e-4))
-                difference = np.where(known | (difference > 2.0 * RATE), difference, 0.0)
-            weights[name] = difference.max(initial=0.0)
-        numbers = [max(part.values()) for part in (losses, gradients, weights)]
-        text = "losses {:.1e}, gradients {:.1e}, weights {:.1e} apart".format(*numbers)
-        print(f"{case}: {text} at most; {undecided} weights without a gradient")
-        assert np.isfinite(numbers).all() and max(numbers) < 1e-4, {
-            name: value
-            for part in (losses, gradients, weights)
-            for name, value in part.items()
-            if value >= 1e-4
-        }
-        total = sum(one[moment].size for moment in moments.values())
-        assert undecided <= 0.01 * total
-
-
-@pytest.mark.parametrize("backend", [needs("jax")])
-class TestDevices:
-    """Two logical CPU devices, which share each batch."""
-
-    TWO = "--xla_force_host_platform_device_count=2"
-
-    def test_two_are_as_one(self, backend, tmp_path):
-        """The loss of two replicas is that of one with the whole batch; so are BatchNorm's means."""
-        cases = ["dcgan", "dcgan_wasserstein"]
-        for devices in (1, 2):
-            path = tmp_path / f"{devices}.npz"
-            options = ["--cases", *cases, "--devices", devices]
-            run("one_step.py", backend, path, *options, xla=self.TWO)
-        one, two = (dict(np.load(tmp_path / f"{devices}.npz")) for devices in (1, 2))
-        assert [int(found.pop("dcgan/devices")) for found in (one, two)] == [1, 2]
-        for name, value in one.items():
-            if "/loss/" in name or "/after/" in name:
-                np.testing.assert_allclose(two[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
-
-    def test_a_run(self, backend, tmp_path):
-        """Trained on two, its pictures are those of one; gone on with where there is but one."""
-        small = "--size 32 --width 4 --latent-dim 8 --count 64 --batch-size 16 --epochs 1"
-        environment = {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": f"{QUICK} {self.TWO}"}
-
-        def command(*words):
-            return subprocess.run(
-                [sys.executable, "-m", "anime_keras", "train", "dcgan", *map(str, words)],
-                env=environment,
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=600,
-            )
-
-        sheets = []
-        for devices in ("1", "all"):
-            out = tmp_path / devices
-            done = command(
-                *small.split(), "--precision", "float32", "--devices", devices, "--out", out
-            )
-            assert done.returncode == 0, done.stderr[-3000:]
-            assert json.loads((out / "settings.json").read_text())["devices"] == len(sheets) + 1
-            sheets.append(plots.load(out / "final.png").astype(int))
-        assert np.abs(sheets[0] - sheets[1]).max() <= 1
-        done = command("--out", out, "--resume", "--epochs", 2, "--devices", 1)
-        assert done.returncode == 0, done.stderr[-3000:]
-        for devices, message in (("3", "2 devices here, not 3"), ("none", "from 1 on, or all")):
-            done = command(*small.split(), "--batch-size", 15, "--devices", devices, "--out", "x")
-            assert done.returncode == 1 and message in " ".join((done.stdout + done.stderr).split())
+        numbers = tools.apart(one, other)
+        print(f"{case}: {numbers}")
+        assert np.isfinite(numbers[:3]).all() and max(numbers[:3]) < 1e-4
+        assert numbers.undecided <= 0.01
 
 
 class TestJourney:

@@ -201,11 +201,14 @@ class TestScore:
 def test_time_budget():
     position = Position(seconds=59.9)
     budget = with_model(callbacks.TimeBudget(1.0, position))
-    budget.on_train_batch_end(0)
-    assert not budget.model.stop_training and position.stopped == ""
+    stop = with_model(callbacks.Stop(position))
+    for callback in (budget, stop):
+        callback.on_train_batch_end(0)
+    assert not stop.model.stop_training and position.stopped == ""
     position.seconds = 60.0
-    budget.on_train_batch_end(0)
-    assert budget.model.stop_training and position.stopped == "time"
+    for callback in (budget, stop):
+        callback.on_train_batch_end(0)
+    assert stop.model.stop_training and position.stopped == "time"
 
 
 class TestInterrupt:
@@ -219,13 +222,14 @@ class TestInterrupt:
     def test_the_step_is_finished_and_the_handler_restored(self, handler):
         position = Position()
         interrupt = with_model(callbacks.Interrupt(position))
+        stop = with_model(callbacks.Stop(position))
         interrupt.on_train_begin()
-        interrupt.on_train_batch_end(0)
-        assert not interrupt.model.stop_training
+        stop.on_train_batch_end(0)
+        assert not stop.model.stop_training
         os.kill(os.getpid(), signal.SIGINT)  # raises no KeyboardInterrupt
         assert position.stopped == "interrupt"
-        interrupt.on_train_batch_end(1)
-        assert interrupt.model.stop_training
+        stop.on_train_batch_end(1)
+        assert stop.model.stop_training
         interrupt.restore()
         assert signal.getsignal(signal.SIGINT) is handler
 

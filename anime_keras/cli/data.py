@@ -97,6 +97,12 @@ def data_prepare(
         bool, typer.Option("--redo", help="Do it again in a folder that is done.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one a core.")] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="Look at this part only, 0/8 to 7/8, on one of 8 machines; then once without."
+        ),
+    ] = None,
 ) -> None:
     """Turn any collection of pictures into clean, aligned, labelled records, with a report.
 
@@ -106,6 +112,8 @@ def data_prepare(
     `python -m anime_keras data prepare pictures.zip --size 64 --faces --out prepared`
 
     `python -m anime_keras data prepare --source kaggle:splcher/animefacedataset --out prepared`
+
+    `python -m anime_keras data prepare millions --part $SLURM_ARRAY_TASK_ID/64 --out prepared`
     """
     if (collection is None) == (source is None):
         fail("Say what to prepare: a SOURCE on this machine, or --source to download one.")
@@ -139,6 +147,7 @@ def data_prepare(
                 layout=layout,
                 redo=redo,
                 workers=workers,
+                part=_part(part),
                 progress=progress,
             )
         except KeyboardInterrupt:
@@ -147,6 +156,9 @@ def data_prepare(
         except (ValueError, RuntimeError) as error:
             bar.stop()
             fail(str(error))
+    if prepared is None:
+        console.print(f"Part {part} is looked at. When all are: the same command without --part.")
+        return
     if not tasks:
         console.print(f"Nothing to do: {shown(out)} holds these pictures already.")
     for text in prepared.manifest["source"]["warnings"]:
@@ -157,3 +169,13 @@ def data_prepare(
     counts = ", ".join(f"{prepared.count(split):,} {split}" for split in prepared.splits)
     console.print(f"{counts} pictures of {size} px in {shown(out)}")
     console.print(f"Look at {shown(out / 'report.html')}")
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    """The index and count of "3/64"."""
+    if text is None:
+        return None
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdigit() and count.isdigit()):
+        fail(f"--part must be an index and a count, such as 3/64, not {text!r}.")
+    return int(index), int(count)

@@ -60,6 +60,7 @@ class Commands(TyperGroup):
 
 def fail(message: str) -> None:
     """Say what is wrong in one line, and end with exit code 1."""
+    console.quiet = False
     console.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
     raise typer.Exit(1)
 

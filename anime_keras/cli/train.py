@@ -43,8 +43,15 @@ def _every(
     batch_size: Annotated[int, typer.Option(help="Pictures (of each kind) a step.")] = 64,
     accumulate: Annotated[int, typer.Option(help="Average gradients over so many batches.")] = 1,
     devices: Annotated[
-        str, typer.Option(help="How many share a batch, or 'all'; KERAS_BACKEND=jax.")
+        str, typer.Option(help="How many share a batch, or 'all'; not on PyTorch.")
     ] = "1",
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="One of several processes that train together (docs/scaling.md): on all devices.",
+        ),
+    ] = False,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror pictures at random.")] = False,
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-exact.")] = False,
@@ -105,16 +112,22 @@ def _train(
     resume: bool,
     accumulate: int,
     devices: str,
+    cluster: bool,
     data: str | None = None,
     x: str | None = None,
     **settings: Any,
 ) -> None:
     """Begin the run that the options describe, or go on with it, and train."""
+    from anime_keras import replicas
     from anime_keras.runs import Run, Settings
 
+    if cluster:
+        attempt(replicas.join_cluster)
+        devices = "all"
+        console.quiet = replicas.place()[0] > 0  # the chief speaks
     if resume:
         more = {"epochs": settings["epochs"], "minutes": settings["minutes"]}
-        if context.get_parameter_source("devices").name == "COMMANDLINE":
+        if cluster or context.get_parameter_source("devices").name == "COMMANDLINE":
             more["devices"] = _devices(devices)
         run = _resumed(context, out, **more)
     else:
@@ -578,10 +591,10 @@ def train_run(run: Any, images: Any) -> bool:
 
 def _devices(wanted: str) -> int:
     """How many devices a number, or "all", is."""
-    from anime_keras import training
+    from anime_keras import replicas
 
     if wanted == "all":
-        return len(training.devices_here())
+        return len(replicas.devices_here())
     if not wanted.isdigit() or wanted == "0":
         fail(f"--devices must be a number from 1 on, or all, not {wanted!r}.")
     return int(wanted)
@@ -591,7 +604,9 @@ def _resumed(context: typer.Context, out: Path, **more: Any) -> Any:
     """The run in a folder, opened to go on with what it began as."""
     from anime_keras.runs import Run
 
-    _refuse_changes(context, except_for=("resume", "out", "epochs", "minutes", "devices"))
+    _refuse_changes(
+        context, except_for=("resume", "out", "epochs", "minutes", "devices", "cluster")
+    )
     model = attempt(Run.open, out).settings.model
     if model != context.info_name:
         fail(f"The run in {out} is a {model}: python -m anime_keras train {model} --resume …")

@@ -60,6 +60,8 @@ class Batches:
             one shape; another shuffle leaves out others. Otherwise the last batch is smaller.
         value_range: what black and white become: (-1, 1), or (0, 1).
         prefetch: how many batches `dataset` prepares ahead.
+        part: (index, count): of every batch only this one of so many equal parts, for one of several
+            processes that train together. Nothing else is read.
         **augmentation: what is changed at random, such as `flip=True`: see `Augmentation`.
 
     Raises:
@@ -79,6 +81,7 @@ class Batches:
         drop_remainder: bool = True,
         value_range: tuple[float, float] = (-1.0, 1.0),
         prefetch: int = 2,
+        part: tuple[int, int] = (0, 1),
         **augmentation: float,
     ) -> None:
         if images.dtype != np.uint8 or len(images.shape) != 4 or images.shape[-1] != 3:
@@ -91,6 +94,12 @@ class Batches:
             raise ValueError(
                 f"A batch of {batch_size} cannot be made from {count} pictures: "
                 "use a smaller batch or more pictures."
+            )
+        index, parts = part
+        if not 0 <= index < parts or (parts > 1 and (batch_size % parts or not drop_remainder)):
+            raise ValueError(
+                f"A batch of {batch_size} has no part {index} of {parts} equal ones: choose a multiple "
+                "of the number of processes, and drop the remainder."
             )
         if tuple(value_range) not in ((-1, 1), (0, 1)):
             raise ValueError(f"value_range must be (-1, 1) or (0, 1), not {value_range}.")
@@ -108,6 +117,8 @@ class Batches:
         self.drop_remainder = drop_remainder
         self.value_range = value_range
         self.prefetch = prefetch
+        size = batch_size // parts
+        self.rows = slice(index * size, (index + 1) * size)
         self.augmentation = Augmentation(**augmentation)
         self._order = functools.lru_cache(maxsize=2)(self._shuffle)
 
@@ -133,18 +144,22 @@ class Batches:
 
         Returns:
             float32 (batch_size, height, width, 3) in `value_range`; with labels, a pair of that and
-            a dict of their names -> int (batch_size,).
+            a dict of their names -> int (batch_size,). Of a part, its rows.
         """
         images, key, *labels = self._load(number)
         if self.augmentation:
-            images = np.asarray(self._change(images, key))
+            images = np.asarray(self._change(images, key))[self.rows]
         return (images, dict(zip(self.labels, labels, strict=True))) if labels else images
 
     def _load(self, number: int) -> list[np.ndarray]:
         """The pictures of a batch, normalised; the key of their changes; their labels."""
-        chosen = self.chosen(number)
+        chosen = self.chosen(number)[self.rows]
         value_range = (0.0, 1.0) if self.augmentation else self.value_range
         images = normalize(self.images[chosen], value_range)
+        if self.augmentation and len(chosen) < len(self.chosen(number)):
+            # Changes are drawn for the whole batch, so that a picture's do not depend on the parts.
+            whole = np.zeros((self.batch_size, *images.shape[1:]), images.dtype)
+            whole[self.rows], images = images, whole
         key = augmenting.key(self.seed, int(number))
         return [images, key, *(values[chosen] for values in self.labels.values())]
 
@@ -164,18 +179,19 @@ class Batches:
         """
         import tensorflow as tf
 
-        size = self.batch_size if self.drop_remainder else None
+        size = self.rows.stop - self.rows.start if self.drop_remainder else None
+        loaded = self.batch_size if self.augmentation and self.drop_remainder else size
         types = [tf.float32, tf.int32, *(values.dtype for values in self.labels.values())]
 
         def load(number: Any) -> tuple[Any, Any, dict[str, Any]]:
             images, key, *labels = tf.numpy_function(self._load, [number], types)
-            images = tf.ensure_shape(images, (size, *self.images.shape[1:]))
+            images = tf.ensure_shape(images, (loaded, *self.images.shape[1:]))
             labels = [tf.ensure_shape(values, (size,)) for values in labels]
             return images, tf.ensure_shape(key, (2,)), dict(zip(self.labels, labels, strict=True))
 
         def change(images: Any, key: Any, labels: dict[str, Any]) -> Any:
             if self.augmentation:
-                images = self._change(images, key)
+                images = self._change(images, key)[self.rows]
             return (images, labels) if labels else images
 
         dataset = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(load)

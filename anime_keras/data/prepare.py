@@ -52,8 +52,9 @@ def prepare(
     layout: str | None = None,
     redo: bool = False,
     workers: int | None = None,
+    part: tuple[int, int] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
-) -> Prepared:
+) -> Prepared | None:
     """Turn a collection of pictures into clean, labelled TFRecord shards.
 
     The steps: open and check every file; remove exact duplicates (same bytes); find faces and align
@@ -73,6 +74,10 @@ def prepare(
     takes twice the space of the result; memory does not grow with the pictures but for their names
     and hashes.
 
+    Several machines can share the long part, which looks at every file: each is called with a `part`
+    of its own and the same `out`, on a disk that all of them see. The last call, without, does what
+    is left and makes the whole; whoever did what, the bytes are the same.
+
     Args:
         source: a folder, an archive or a known collection: see `sources.open_source`.
         out: a new or empty folder, or one that this was begun or done in before.
@@ -90,16 +95,17 @@ def prepare(
         layout: how the labels are told: see `sources.open_source`.
         redo: do it again, where `out` holds the result of other settings or of other files.
         workers: threads; as many as there are cores unless told.
+        part: (index, count): look only at every count-th portion of the files, and make nothing yet.
         progress: called as progress(what is done, done, total).
 
     Returns:
-        The prepared pictures.
+        The prepared pictures; None of a part, if they are not there yet.
 
     Raises:
         FileNotFoundError: there is no such source.
         ValueError: an argument is out of its range, the source cannot be used, no picture is left, or
             `out` holds something else. The message says what to do.
-        RuntimeError: another process is at work in `out`.
+        RuntimeError: another process is at work in `out`, or at this part of it.
         records.DiskFull: there is no space left; afterwards it goes on where it was.
     """
     out = Path(out)
@@ -115,6 +121,8 @@ def prepare(
         layout=layout,
     )
     _check_place(source, out)
+    if part and not 0 <= part[0] < part[1]:
+        raise ValueError(f"There is no part {part[0]} of {part[1]}: they are 0 to {part[1] - 1}.")
     if find_spec("tensorflow") is None:  # better told now than after hours
         raise ValueError(
             "Records are written by TensorFlow, which is not installed. Run: pip install tensorflow"
@@ -133,11 +141,13 @@ def prepare(
             faces_module.default_detector() if faces is True else faces or None,
         )
         try:
-            with _locked(out) as work:
-                with replacing(work / _PLAN) as plan:
+            with _locked(out, part) as work:
+                with replacing(work / _PLAN, f"{_PLAN}-{part}") as plan:
                     plan.write_text(json.dumps({"settings": settings}), encoding="utf-8")
                 job = _Job(opened, stamps, str(source), settings, work, progress or _silent)
-                job.look(looker, workers)
+                job.look(looker, workers, part or (0, 1))
+                if part:
+                    return None
                 job.finish(out)
             shutil.rmtree(work)
         except NothingLeft:
@@ -175,19 +185,21 @@ class _Job:
             source.items, stamps, {name: settings[name] for name in per_picture}, work
         )
 
-    def look(self, looker: Looker, workers: int | None) -> None:
-        """Look at every file that was not looked at before."""
-        todo = [chunk for chunk in self.chunks if not chunk.is_done()]
-        total = len(self.source.items)
+    def look(self, looker: Looker, workers: int | None, part: tuple[int, int]) -> None:
+        """Look at every file of a part that was not looked at before."""
+        index, count = part
+        mine = self.chunks[index::count]
+        todo = [chunk for chunk in mine if not chunk.is_done()]
+        total = sum(len(chunk.items) for chunk in mine)
         done = total - sum(len(chunk.items) for chunk in todo)
 
-        def count(more: int) -> None:
+        def add(more: int) -> None:
             nonlocal done
             done += more
             self.progress("looking at pictures", done, total)
 
-        count(0)
-        prepare_work.work(todo, self.source, looker, workers, count)
+        add(0)
+        prepare_work.work(todo, self.source, looker, workers, add)
 
     def finish(self, out: Path) -> None:
         """Choose, write all files beside, and move them into their place."""
@@ -403,15 +415,26 @@ def _changes(out: Path, source: Source, stamps: Sequence[tuple[int, int]]) -> st
 
 
 @contextlib.contextmanager
-def _locked(out: Path) -> Iterator[Path]:
-    """The folder of unfinished work, which only one process has at a time."""
+def _locked(out: Path, part: tuple[int, int] | None = None) -> Iterator[Path]:
+    """The folder of unfinished work, which only one process has at a time, or one a part."""
     work = out / _WORK
     work.mkdir(parents=True, exist_ok=True)
+    locks = [work / "lock"]
+    if part:
+        locks = [work / "part-{}-of-{}.lock".format(*part)]
+    else:  # and nobody is at a part of it
+        locks += sorted(work.glob("part-*.lock"))
     try:
-        with FileLock(work / "lock", blocking=False):
+        with contextlib.ExitStack() as held:
+            for lock in locks:
+                held.enter_context(FileLock(lock, blocking=False))
             yield work
-    except Timeout:
-        raise RuntimeError(f"Another process is preparing pictures into {out}.") from None
+    except Timeout as error:
+        which = Path(error.lock_file).stem
+        raise RuntimeError(
+            f"Another process is preparing pictures into {out}"
+            + (f" ({which})." if part or which != "lock" else ".")
+        ) from None
 
 
 def _sweep(out: Path) -> None:

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import latents, losses
+from anime_keras import latents, losses, replicas
 from anime_keras.models.dcgan import DCGAN
 
 Tensor = Any
@@ -190,7 +190,7 @@ class ConditionalDCGAN(DCGAN):
 
     def complete(self, words: Tensor) -> Tensor:
         """Words int (batch, attributes), in which those that are missing, -1, are drawn."""
-        chances = keras.random.uniform(ops.shape(words), dtype="float32", seed=self.latent_seed)
+        chances = replicas.uniform(ops.shape(words), dtype="float32", seed=self.latent_seed)
         return ops.where(words < 0, _drawn(chances, self.shares), words)
 
     def judge(self, images: Tensor, told: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, losses, state_dicts, training
+from anime_keras import kernels, losses, replicas, state_dicts, training
 from anime_keras.layers import (
     ImageHistory,
     InstanceNormalization,
@@ -455,7 +455,7 @@ class CycleGAN(training.Adversarial):
         """Pictures with `cycle_noise` on them, if there shall be any."""
         if not self.cycle_noise:
             return images
-        noise = keras.random.normal(ops.shape(images), seed=self.noise_seed, dtype=images.dtype)
+        noise = replicas.normal(ops.shape(images), seed=self.noise_seed, dtype=images.dtype)
         return images + self.cycle_noise * noise
 
     def discriminator_loss(self, x: Tensor, y: Tensor, shown_x: Tensor, shown_y: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, losses, training
+from anime_keras import kernels, losses, replicas, training
 from anime_keras.layers import (
     BatchNormalization,
     DifferentiableAugmentation,
@@ -322,7 +322,7 @@ class DCGAN(Generating, training.Adversarial):
         rule = losses.get(self.rule)
         loss = rule.discriminator(real_logits, fake_logits, **self.discriminator_options)
         if self.gradient_penalty:
-            share = keras.random.uniform((ops.shape(real)[0], 1, 1, 1), seed=self.latent_seed)
+            share = replicas.uniform((ops.shape(real)[0], 1, 1, 1), seed=self.latent_seed)
             between = share * real + (1.0 - share) * fake
             slopes = self.input_gradients(self._judge, between)
             loss += self.gradient_penalty * losses.gradient_penalty(slopes)
@@ -355,7 +355,7 @@ class DCGAN(Generating, training.Adversarial):
 
     def draw_latents(self, count: int | Tensor) -> Tensor:
         """Standard normal latents (count, latent_dim) from the model's own random state."""
-        return keras.random.normal((count, self.latent_dim), dtype="float32", seed=self.latent_seed)
+        return replicas.normal((count, self.latent_dim), dtype="float32", seed=self.latent_seed)
 
     def follow(self) -> None:
         """Move the averaged generator one step towards the live one."""
@@ -382,7 +382,8 @@ class DCGAN(Generating, training.Adversarial):
         pictures out. One pass over fixed latents gives its own (the "standing statistics" of Brock et
         al. 2019, appendix B); its momentum of 0 makes them those of that pass.
         """
-        step = int(self.optimizers[-1].iterations) if self.optimizers else 0
+        steps = self.optimizers[-1].iterations if self.optimizers else 0
+        step = int(ops.convert_to_numpy(steps))
         if self.average is not None and self._settled_at != step:
             # 512 at up to 64 px, and as many pixels at larger sizes, so that memory suffices.
             count = min(512, 512 * 64**2 // self.image_size**2)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, losses, training
+from anime_keras import kernels, losses, replicas, training
 from anime_keras.adaptive import AdaptiveAugmentation
 from anime_keras.models.generating import Generating
 from anime_keras.modulation import (
@@ -397,7 +397,7 @@ class StyleGAN2(Generating, training.Adversarial):
     def generator_loss(self, count: int | Tensor) -> Tensor:
         """-log σ(D(G(z))): the generator wants its pictures' logits up."""
         fake, w = self.imagine(count)
-        mean = STYLE_DECAY * self.means.w + (1.0 - STYLE_DECAY) * ops.mean(w, axis=0)
+        mean = STYLE_DECAY * self.means.w + (1.0 - STYLE_DECAY) * replicas.mean(ops.mean(w, axis=0))
         self.means.w.assign(ops.stop_gradient(mean))
         fake_logits = self.judge(fake)
         return losses.non_saturating_generator(None, fake_logits)
@@ -418,7 +418,8 @@ class StyleGAN2(Generating, training.Adversarial):
         """γ/2 ‖∇D‖² at real pictures (Mescheder et al. 2018, equation 9)."""
         gamma = self.r1
         if gamma is None:
-            gamma = 0.0002 * self.image_size**2 / ops.cast(ops.shape(real)[0], "float32")
+            batch = replicas.count() * ops.shape(real)[0]
+            gamma = 0.0002 * self.image_size**2 / ops.cast(batch, "float32")
         slopes = self.input_gradients(self.judge, real)
         penalty = losses.r1_penalty(slopes)
         self.update_meters(r1=penalty)
@@ -433,14 +434,14 @@ class StyleGAN2(Generating, training.Adversarial):
         styles, _ = self.draw_styles(count)
         noises = self.draw_noise(count)
         shape = (count, self.image_size, self.image_size, 3)
-        y = keras.random.normal(shape, seed=self.seed_generator) / self.image_size
+        y = replicas.normal(shape, seed=self.seed_generator) / self.image_size
 
         def shade(styles: Tensor) -> Tensor:
             return ops.sum(self.synthesis([styles, *noises], training=True) * y, axis=(1, 2, 3))
 
         slopes = self.input_gradients(shade, styles)
         lengths = ops.sqrt(ops.mean(ops.sum(ops.square(slopes), axis=2), axis=1))
-        newest = ops.stop_gradient(ops.mean(lengths))
+        newest = replicas.mean(ops.stop_gradient(ops.mean(lengths)))
         mean = self.means.length + PATH_DECAY * (newest - self.means.length)
         self.means.length.assign(mean)
         self.update_meters(path_length=newest)
@@ -463,11 +464,11 @@ class StyleGAN2(Generating, training.Adversarial):
         """
         seed = self.seed_generator
         w, other = (
-            self.mapping(keras.random.normal((count, self.latent_dim), seed=seed), training=True)
+            self.mapping(replicas.normal((count, self.latent_dim), seed=seed), training=True)
             for _ in range(2)
         )
-        start = keras.random.randint((count, 1, 1), 1, self.style_count, seed=seed)
-        unmixed = keras.random.uniform((count, 1, 1), seed=seed) >= self.style_mixing
+        start = replicas.randint((count, 1, 1), 1, self.style_count, seed=seed)
+        unmixed = replicas.uniform((count, 1, 1), seed=seed) >= self.style_mixing
         layer = ops.arange(self.style_count)[None, :, None]
         first = ops.logical_or(layer < start, unmixed)
         return ops.where(first, w[:, None], other[:, None]), w
@@ -477,11 +478,11 @@ class StyleGAN2(Generating, training.Adversarial):
         shapes = [(count, size, size, 1) for size in noise_sizes(self.image_size)]
         if not self.noise:
             return [ops.zeros((1, *shape[1:])) for shape in shapes]
-        return [keras.random.normal(shape, seed=self.seed_generator) for shape in shapes]
+        return [replicas.normal(shape, seed=self.seed_generator) for shape in shapes]
 
     def follow(self, count: int | Tensor) -> None:
         """Count, and move the averaged networks one step towards the live ones."""
-        batch = ops.cast(count, "float32")
+        batch = replicas.count() * ops.cast(count, "float32")
         self.steps.assign(self.steps + 1)
         self.seen.assign(self.seen + batch)
         half_life = batch * 10_000 / 32 if self.ema is None else self.ema * 1000

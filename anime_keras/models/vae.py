@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from anime_keras import kernels, training
+from anime_keras import kernels, replicas, training
 from anime_keras.layers import BatchNormalization, Downsample, Upsample
 from anime_keras.metrics import anime_network
 from anime_keras.models.generating import Generating
@@ -176,10 +176,10 @@ class CodeDensity(keras.layers.Layer):
 
     def follow(self, mean: Tensor, log_variance: Tensor) -> None:
         """Move towards the moments of a batch of q(z|x), each (batch, latent_dim)."""
-        center = ops.mean(mean, axis=0)
+        center = replicas.mean(ops.mean(mean, axis=0))
         apart = mean - center
         scatter = ops.matmul(ops.transpose(apart), apart) / ops.cast(ops.shape(mean)[0], "float32")
-        scatter = scatter + ops.diag(ops.mean(ops.exp(log_variance), axis=0))
+        scatter = replicas.mean(scatter + ops.diag(ops.mean(ops.exp(log_variance), axis=0)))
         # Two groups as one: their own scatters, and that between their centres.
         step = center - self.mean
         between = SETTLING * (1.0 - SETTLING) * ops.outer(step, step)
@@ -220,7 +220,7 @@ class Autoencoder(Generating, training.Adversarial):
 
         z = μ + σ ε with ε standard normal: the reparameterisation, Kingma and Welling, section 2.4.
         """
-        noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.noise_seed)
+        noise = replicas.normal(ops.shape(mean), dtype=mean.dtype, seed=self.noise_seed)
         return mean + ops.exp(0.5 * log_variance) * noise
 
     # --- drawing ----------------------------------------------------------------------------------
@@ -452,7 +452,7 @@ class VAE(Autoencoder):
         reconstruction = ops.mean(self.nll(images, pixels))
         if self.likelihood == "perceptual":
             reconstruction += self.perceptual * self.feature_nll(images, pixels)
-        kl = ops.mean(kl_divergence(mean, log_variance), axis=0)
+        kl = replicas.mean(ops.mean(kl_divergence(mean, log_variance), axis=0))
         self.update_meters(reconstruction=reconstruction, kl=ops.sum(kl))
         return reconstruction + self.beta * ops.sum(ops.maximum(kl, self.free_bits))
 
@@ -526,7 +526,8 @@ class VAE(Autoencoder):
 
 def _follow(variance: keras.Variable, error: Tensor) -> None:
     """Move a variance towards the squared error of a batch."""
-    variance.assign(FOLLOWING * variance + (1.0 - FOLLOWING) * ops.stop_gradient(error))
+    error = replicas.mean(ops.stop_gradient(error))
+    variance.assign(FOLLOWING * variance + (1.0 - FOLLOWING) * error)
 
 
 def _draws(mean: np.ndarray, log_variance: np.ndarray, samples: int, seed: int) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from anime_keras import kernels, losses, training
+from anime_keras import kernels, losses, replicas, training
 from anime_keras.models.dcgan import build_discriminator
 from anime_keras.models.vae import Autoencoder, kl_divergence
 
@@ -126,8 +126,8 @@ class VAEGAN(Autoencoder):
         them, from the Gaussian of the codes; the paper's are from p(z), as which that one begins.
         """
         shape = (ops.shape(images)[0], self.latent_dim)
-        noise = keras.random.normal(shape, dtype="float32", seed=self.noise_seed)
-        points = keras.random.normal(shape, dtype="float32", seed=self.noise_seed)
+        noise = replicas.normal(shape, dtype="float32", seed=self.noise_seed)
+        points = replicas.normal(shape, dtype="float32", seed=self.noise_seed)
         codes = ops.stop_gradient(self.density(points))
 
         d_loss = self.minimize(

@@ -19,7 +19,7 @@ if keras.backend.backend() == "tensorflow":
 if keras.backend.backend() == "jax":
     import jax
 
-from anime_keras import training
+from anime_keras import replicas
 
 BATCH, SIZE = 4, 32
 WORDS = {"hair_color": ("blue", "pink", "red"), "glasses": ("none", "round")}
@@ -133,11 +133,11 @@ def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarr
             variable.assign(value)
 
     draws, inner = Draws(), model.train_step
-
-    shardings = []
+    shardings, shares = [], set()
 
     def train_step(*arguments):  # may be traced more than once: each time from the first draw on
         draws.count = 0
+        shares.add(replicas.count())
         if keras.distribution.distribution() is not None:
             for images in keras.tree.flatten(arguments[-1]):
                 jax.debug.inspect_array_sharding(images, callback=shardings.append)
@@ -164,7 +164,8 @@ def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarr
         found[f"{name}/after/{i}"] = np.array(ops.convert_to_numpy(variable))
     for sharding in shardings:  # each device has its part of the batch, and no other
         assert not sharding.is_fully_replicated, sharding
-    found[f"{name}/devices"] = len(shardings[0].device_set) if shardings else 1
+    devices = len(shardings[0].device_set) if shardings else max(shares)
+    found[f"{name}/devices"] = devices
     for word, values in logs.items():
         found[f"{name}/loss/{word}"] = np.float64(values[-1])
     place = {id(variable): i for i, variable in enumerate(variables)}
@@ -186,9 +187,13 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=1)
     options = parser.parse_args()
     keras.config.set_dtype_policy("float32")
+    if keras.backend.backend() == "tensorflow":  # of JAX an environment variable asks for devices
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * options.devices
+        tf.config.set_logical_device_configuration(cpu, parts)
     known = dict(np.load(options.weights)) if options.weights else None
     found = {}
-    with training.shared_among(options.devices):
+    with replicas.shared_among(options.devices):
         for name in options.cases:
             found |= step(name, known)
     np.savez(options.out, **found)

@@ -457,6 +457,42 @@ def test_any_number_of_workers_gives_the_same_bytes(messy, prepared, tmp_path):
     assert files_of(tmp_path / "out") == files_of(prepared.folder)
 
 
+def test_machines_share_the_looking_and_the_bytes_are_the_same(messy, prepared, tmp_path):
+    """Two of three parts are looked at elsewhere; the last call does the third, and the whole."""
+    out = tmp_path / "parts"
+    looked = []
+    for index in (2, 0):
+        done = data.prepare(
+            messy, out, part=(index, 3), progress=lambda what, done, total: looked.append(total)
+        )
+        assert done is None and not (out / "manifest.json").exists()
+    finish = []
+    data.prepare(messy, out, progress=lambda *told: finish.append(told))
+    assert 0 < finish[0][1] < finish[0][2] and max(looked) < finish[0][2]
+    assert files_of(out) == files_of(prepared.folder)
+
+
+def test_a_part_that_somebody_is_at(messy, tmp_path):
+    out = tmp_path / "parts"
+    data.prepare(messy, out, part=(0, 2))
+    with FileLock(out / ".work" / "part-1-of-2.lock"):
+        for part in ((1, 2), None):
+            with pytest.raises(RuntimeError, match=r"into .*parts \(part-1-of-2\)"):
+                data.prepare(messy, out, part=part)
+        data.prepare(messy, out, part=(0, 2))  # another one is not in the way
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [("3", "such as 3/64"), ("-1/2", "such as 3/64"), ("2/2", "There is no part 2 of 2")],
+)
+def test_no_such_part(messy, tmp_path, part, message):
+    command = ["data", "prepare", str(messy), "--out", str(tmp_path / "out"), f"--part={part}"]
+    done = CliRunner().invoke(cli.app, command)
+    assert done.exit_code == 1 and message in " ".join(done.output.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_twice_does_nothing(messy, prepared):
     before = {p: p.stat().st_mtime_ns for p in [prepared.folder, *prepared.folder.iterdir()]}
     events = []

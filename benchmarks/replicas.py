@@ -1,0 +1,49 @@
+"""What sharing costs: a DCGAN's step on one device, and the same batch cut between two on one machine.
+
+    python benchmarks/replicas.py [--rounds 5] [--seconds 5]
+    KERAS_BACKEND=jax python benchmarks/replicas.py
+
+Both take the same steps on the same two cores (`replicas`), so what lies between them is the price of
+having two: a copy of all weights each, gradients added up, BatchNorm's means asked for. How settings
+take turns: `_turns.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+import _turns
+
+BATCH = 64
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+
+
+def share(devices: int, policy: str) -> _turns.Train:
+    """A DCGAN of this kit on so many logical devices, by `fit`."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * devices
+        tf.config.set_logical_device_configuration(cpu, parts)
+    import keras
+    import numpy as np
+
+    from anime_keras import models, replicas
+
+    keras.config.set_dtype_policy(policy)
+    real = np.tanh(np.random.default_rng(0).standard_normal((BATCH, 64, 64, 3))).astype("float32")
+    scope = replicas.shared_among(devices)
+    scope.__enter__()  # for as long as the process lives
+    gan = models.DCGAN(image_size=64, ema=0.0)
+    gan.compile()
+    return _turns.by_fit(gan, real)
+
+
+TWO = {f"two, {policy}": partial(share, 2, policy) for policy in ("float32", "mixed_bfloat16")}
+ONE = {f"one, {policy}": partial(share, 1, policy) for policy in ("float32", "mixed_bfloat16")}
+
+if __name__ == "__main__":
+    _turns.run(__file__, __doc__ or "", BATCH, TWO, ONE, seconds=4.0)
