@@ -97,7 +97,8 @@ class TestDevices:
         done = command("--out", out, "--resume", "--epochs", 2, "--devices", 1)
         assert done.returncode == 0, done.stderr[-3000:]
         for devices, message in (("3", "2 devices here, not 3"), ("none", "from 1 on, or all")):
-            done = command(*SMALL, "--batch-size", 15, "--devices", devices, "--out", "x")
+            more = ["--batch-size", 15, "--epochs", 1, "--devices", devices, "--out", "x"]
+            done = command(*SMALL, *more)
             assert done.returncode == 1 and message in " ".join((done.stdout + done.stderr).split())
 
 

@@ -338,6 +338,9 @@ def animegan(
     features: Annotated[
         str, typer.Option(help="What tells the content: kit (drawn faces) or vgg19 (photos).")
     ] = "kit",
+    halvings: Annotated[
+        int, typer.Option(help="Of the discriminator: 2 (patches of 37 px), or 1 (17) for 64 px.")
+    ] = 2,
     content: Annotated[
         float, typer.Option(help="Weight of the content loss; the kit's features take more.")
     ] = 1.5,
@@ -353,8 +356,8 @@ def animegan(
         int, typer.Option(min=0, help="Of the content loss alone, before the game begins.")
     ] = 5546,
     first_learning_rate: Annotated[float, typer.Option(help="Adam's, meanwhile.")] = 2e-4,
-    first_color: Annotated[
-        float, typer.Option(help="Weight of the loss of colours, meanwhile; 0 in the paper.")
+    first_pixels: Annotated[
+        float, typer.Option(help="Weight of the pixels' L1, meanwhile; 0 in the paper.")
     ] = 0.0,
     learning_rate: Annotated[float, typer.Option(help="Adam's, of the generator.")] = 2e-5,
     discriminator_learning_rate: Annotated[float, typer.Option(help="Of the other.")] = 4e-5,
@@ -376,7 +379,7 @@ def animegan(
 
     `python -m anime_keras train animegan --resume --out runs/film`
     """
-    network = {"width": width, "features": features, "ema": ema}
+    network = {"width": width, "features": features, "halvings": halvings, "ema": ema}
     rules = {
         "content": content,
         "style": style,
@@ -385,7 +388,7 @@ def animegan(
         "adversarial": adversarial,
         "first_steps": first_steps,
         "first_learning_rate": first_learning_rate,
-        "first_color": first_color,
+        "first_pixels": first_pixels,
         "learning_rate": learning_rate,
         "discriminator_learning_rate": discriminator_learning_rate,
         "decay": decay,

@@ -150,20 +150,25 @@ def build_generator(width: int = 32) -> keras.Model:
     return keras.Model(images, drawn, name="generator")
 
 
-def build_discriminator(width: int = 32) -> keras.Model:
+def build_discriminator(width: int = 32, halvings: int = 2) -> keras.Model:
     """Pictures (batch, height, width, 3) in [-1, 1] to logits (batch, height / 4, width / 4, 1).
 
-    Each judges a patch of 37x37 pixels. 3x3 convolutions without bias, spectrally normalised, two of
-    them at stride 2; layer norm after the deeper ones; LeakyReLU 0.2. With the default width
-    1,128,800 trainable parameters.
+    Each judges a patch of 37x37 pixels: of 256 a line or a lock of hair, of 64 half a face, eyes that
+    no portrait has among them. With one halving logits are (batch, height / 2, width / 2, 1), of
+    patches of 17x17. 3x3 convolutions without bias, spectrally normalised, two of them (one) at stride
+    2; layer norm after the deeper ones; LeakyReLU 0.2. With the default settings 1,128,800 trainable
+    parameters, the reference's number.
 
     Args:
         width: channels of the first convolution.
+        halvings: 2 as in the reference, or 1 for small pictures.
 
     Raises:
-        ValueError: width is below 1.
+        ValueError: width is below 1, or halvings neither 1 nor 2.
     """
     _check_width(width)
+    if halvings not in (1, 2):
+        raise ValueError(f"halvings must be 1 or 2, not {halvings!r}.")
     images = layers.Input((None, None, 3), name="images")
 
     def conv(x: Tensor, filters: int, strides: int = 1, name: str | None = None) -> Tensor:
@@ -174,7 +179,7 @@ def build_discriminator(width: int = 32) -> keras.Model:
         )(x)
 
     x = layers.LeakyReLU(negative_slope=0.2)(conv(images, width))
-    for times in (2, 4):
+    for times in (2, 4)[:halvings]:
         x = layers.LeakyReLU(negative_slope=0.2)(conv(x, times * width, strides=2))
         x = _activated(conv(x, 2 * times * width))
     x = _activated(conv(x, 8 * width))
@@ -193,8 +198,7 @@ def content_maps(features: str = "kit") -> Callable[[Tensor], Tensor]:
         features: "vgg19" is the paper's: conv4_4 of VGG19 (Simonyan and Zisserman 2015) before its
             activation, of 512 channels at an eighth of the size, trained on photographs (ImageNet).
             "kit" is the kit's own network (`metrics.anime_network`), which was trained to read drawn
-            faces: its last stage, of 160 channels at a sixteenth of the size, in whose eyes a portrait
-            is half as far from the same person's drawing as from another's.
+            faces: its third stage, of 96 channels, at an eighth of the size as well.
 
     Returns:
         Pictures (batch, height, width, 3) in [-1, 1] to maps (batch, rows, columns, channels).
@@ -211,9 +215,9 @@ def content_maps(features: str = "kit") -> Callable[[Tensor], Tensor]:
 
 def _kit() -> Callable[[Tensor], Tensor]:
     stages = anime_network.stages()
-    last = keras.Model(stages.input, stages.outputs[-1])
-    any_size = keras.models.clone_model(last, input_tensors=keras.Input((None, None, 3)))
-    any_size.set_weights(last.get_weights())
+    third = keras.Model(stages.input, stages.outputs[2])
+    any_size = keras.models.clone_model(third, input_tensors=keras.Input((None, None, 3)))
+    any_size.set_weights(third.get_weights())
     return lambda images: any_size(images, training=False)
 
 
@@ -251,6 +255,7 @@ class AnimeGAN(training.Adversarial):
             least 8.
         width: channels at full size, of both networks.
         features: what tells the content, "kit" or "vgg19": see `content_maps`.
+        halvings: of the discriminator: see `build_discriminator`.
         ema: decay per step of a moving average of the generator's weights that `translate` draws
             with; 0 for none, as in the reference. Early on it follows faster, by (1 + step) / (10 +
             step).
@@ -263,6 +268,7 @@ class AnimeGAN(training.Adversarial):
         image_size: int = 256,
         width: int = 32,
         features: str = "kit",
+        halvings: int = 2,
         ema: float = 0.0,
         seed: int = 0,
         **kwargs,
@@ -280,11 +286,12 @@ class AnimeGAN(training.Adversarial):
             "image_size": image_size,
             "width": width,
             "features": features,
+            "halvings": halvings,
             "ema": ema,
             "seed": seed,
         }
         self.generator = build_generator(width)
-        self.discriminator = build_discriminator(width)
+        self.discriminator = build_discriminator(width, halvings)
         self.ema = ema
         self.average = None
         if ema:
@@ -307,7 +314,7 @@ class AnimeGAN(training.Adversarial):
         adversarial: float = 300.0,
         first_steps: int = 5546,
         first_learning_rate: float = 2e-4,
-        first_color: float = 0.0,
+        first_pixels: float = 0.0,
         learning_rate: float = 2e-5,
         discriminator_learning_rate: float = 4e-5,
         beta_1: float = 0.5,
@@ -330,9 +337,10 @@ class AnimeGAN(training.Adversarial):
             first_steps: optimizer steps that the generator first learns from the content loss alone;
                 the game begins after them. The default is 10 epochs of 6,656 photographs, 12 a step.
             first_learning_rate: Adam's, meanwhile.
-            first_color: weight of the loss of colours, meanwhile; 0 in the reference. The kit's
-                content maps see less of colours than VGG19's, and a game that begins with false ones
-                takes long to mend them.
+            first_pixels: weight of the L1 of pixels, meanwhile; 0 in the reference. The kit's content
+                maps see less of colours than VGG19's, and a game that begins with false ones takes
+                long to mend them: the squares of the loss of colours hardly weigh where these are
+                nearly right.
             learning_rate: Adam's, of the generator in the game.
             discriminator_learning_rate: Adam's, of the discriminator.
             beta_1: Adam's momentum.
@@ -363,7 +371,7 @@ class AnimeGAN(training.Adversarial):
             **self.weight_of,
             **self.verdicts,
             "first_steps": first_steps,
-            "first_color": first_color,
+            "first_pixels": first_pixels,
         }.items():
             if value < 0:
                 raise ValueError(f"{name} must be at least 0, not {value}.")
@@ -379,7 +387,7 @@ class AnimeGAN(training.Adversarial):
         ]
         super().compile(**kwargs)
         self.first_steps = first_steps
-        self.first_color = first_color
+        self.first_pixels = first_pixels
         self.accumulate = accumulate
 
         def adam(rate: Any, network: keras.Model) -> keras.optimizers.Optimizer:
@@ -440,11 +448,11 @@ class AnimeGAN(training.Adversarial):
         self.update_meters(d_loss=d_loss, g_loss=g_loss)
 
     def first_loss(self, x: Tensor) -> Tensor:
-        """How different the content of photographs and of their drawings is, and if asked colours."""
+        """How different the content of photographs and of their drawings is, and if asked pixels."""
         drawn = self.generator(x, training=True)
         maps = self.content_maps(x), self.content_maps(drawn)
         loss = self.weight_of["content"] * losses.absolute_error(*maps)
-        return loss + self.first_color * losses.color(x, drawn) if self.first_color else loss
+        return loss + self.first_pixels * losses.absolute_error(x, drawn)
 
     def discriminator_loss(self, y: Tensor, drawn: Tensor, grey: Tensor, blurred: Tensor) -> Tensor:
         """Drawings are to be called real; what lacks an artist, colours or clear edges is not."""
@@ -515,6 +523,8 @@ class AnimeGAN(training.Adversarial):
 
     def judge(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
         """D's patch logits, 1 for a drawing and 0 for none: float32 (count, height / 4, width / 4).
+
+        With one halving (count, height / 2, width / 2).
 
         Args:
             images: as for `translate`.

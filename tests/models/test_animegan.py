@@ -175,13 +175,15 @@ class TestNetworks:
         assert sum(counts) == 1_128_800
         assert animegan.build_generator(16).count_params() == 544_416
 
-    def test_a_patch_is_37_pixels(self):
-        """A change of one pixel reaches logits at most 37 pixels' patches away, but for the norms."""
-        network = animegan.build_discriminator(width=2)
+    @pytest.mark.parametrize(("halvings", "patch"), [(2, 37), (1, 17)])
+    def test_how_far_a_patch_sees(self, halvings, patch):
+        """A change of one pixel reaches logits at most a patch away, but for the norms."""
+        network = animegan.build_discriminator(2, halvings)
+        assert network(pictures(1, 16, 24)).shape == (1, 16 // 2**halvings, 24 // 2**halvings, 1)
         seen = 1
         for layer in reversed([la for la in network.layers if hasattr(la, "kernel")]):
             seen = (seen - 1) * layer.strides[0] + layer.kernel_size[0]
-        assert seen == 37
+        assert seen == patch
 
     def test_spectral_norm_follows_its_kernel(self):
         """Some steps of training and the largest singular value of what convolves is 1."""
@@ -202,14 +204,18 @@ class TestNetworks:
         with pytest.raises(ValueError, match="width must be at least 1, not 0"):
             build(0)
 
+    def test_bad_halvings(self):
+        with pytest.raises(ValueError, match="halvings must be 1 or 2, not 3"):
+            animegan.build_discriminator(halvings=3)
+
 
 class TestContent:
     def test_of_the_kit(self):
         maps = animegan.content_maps("kit")
         x = pictures(2, 64, 64)
-        expected = array(anime_network.stages()(x, training=False)[-1])
+        expected = array(anime_network.stages()(x, training=False)[2])
         np.testing.assert_allclose(array(maps(x)), expected, atol=1e-5)
-        assert array(maps(pictures(1, 40, 72))).shape == (1, 3, 5, 160)
+        assert array(maps(pictures(1, 40, 72))).shape == (1, 5, 9, 96)
 
     def test_of_vgg19(self, monkeypatch):
         """Keras' own architecture and preprocessing: conv4_4 before its activation, of any size."""
@@ -285,6 +291,18 @@ class TestLosses:
         for name, value in expected.items():
             assert found[name] == pytest.approx(value, rel=1e-4), name
         assert loss == pytest.approx(sum(expected.values()), rel=1e-4)
+
+    def test_before_the_game(self):
+        """Content, and pixels if asked for, by hand."""
+        gan = small()
+        gan.content_maps = lambda images: images[:, ::2, ::2]
+        x, drawn = (pictures(2, 8, 8, seed=seed) for seed in range(2))
+        gan.generator = Stub(lambda images: drawn)
+        content = 2 * np.abs(x - drawn)[:, ::2, ::2].mean()
+        for weight in (0.0, 5.0):
+            gan.compile(content=2, first_pixels=weight)
+            expected = content + weight * np.abs(x - drawn).mean()
+            assert float(gan.first_loss(x)) == pytest.approx(expected, rel=1e-5)
 
     def test_of_the_discriminator(self):
         """Logits 0.9, 0.2, 0.6, 0.4: 300 (1.2 · 0.1² + 1.2 · 0.2² + 1.2 · 0.6² + 0.8 · 0.4²)."""
