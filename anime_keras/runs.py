@@ -63,6 +63,7 @@ TASKS = {
 }
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 GIF_FRAMES = 60
+MANY = 10**6  # steps an epoch, enough for whatever a model begins with before its rates fall
 
 
 @dataclass
@@ -226,11 +227,12 @@ class Run:
         with replacing(self.settings_path) as partial:
             partial.write_text(text)
 
-    def build_model(self, epoch_steps: int = 1) -> training.Adversarial:
+    def build_model(self, epoch_steps: int = MANY) -> training.Adversarial:
         """The model of the settings, compiled, with the weights that its seed draws.
 
         Args:
-            epoch_steps: training steps an epoch; a falling learning rate follows them.
+            epoch_steps: training steps an epoch; a falling learning rate follows them. Where the model
+                is not to be trained nobody need know.
         """
         settings = self.settings
         precision = settings.precision

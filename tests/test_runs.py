@@ -403,3 +403,28 @@ def test_time_budget(tmp_path, images):
     more = position.seconds / 60 + 1e-6
     position = Run.open(folder, minutes=more).train(images)
     assert (position.stopped, position.step) == ("time", 2)
+
+
+def test_first_steps_before_rates_fall(tmp_path):
+    """How many steps an epoch has is known when the pictures are; until then no phase is too long."""
+    x, y = (
+        data.render(16, 32, style, seed=seed).images
+        for seed, style in enumerate(("portrait", "anime"))
+    )
+    settings = Settings(
+        model="animegan",
+        data="portraits",
+        y="anime",
+        count=16,
+        size=32,
+        epochs=2,
+        batch_size=4,
+        network={"width": 2},
+        rules={"first_steps": 3, "decay": "linear"},
+    )
+    run = Run.create(tmp_path / "run", settings)
+    run.train((x, y))
+    assert run.load_model().translate(x[:2]).shape == (2, 32, 32, 3)
+    settings.rules["first_steps"] = 8
+    with pytest.raises(ValueError, match="of 8 steps the first 8 are no game yet"):
+        Run.create(tmp_path / "other", settings).train((x, y))
