@@ -267,12 +267,15 @@ class Score(keras.callbacks.Callback):
 
     def measure(self) -> dict[str, float]:
         """The numbers of the model as it is now."""
+        images = self.draw(self.model, self.count)
+        return replicas.alone(lambda: self._measure(images))
+
+    def _measure(self, images: np.ndarray) -> dict[str, float]:
         from anime_keras.metrics import extractors, references
 
         extractor = extractors.get(self.extractor)
         if self._features is None:
             self._features = references.collect(self.real[:5000], extractor)
-        images = self.draw(self.model, self.count)
         fake = references.collect(images, extractor)
         numbers: dict[str, float] = {}
         for name in self.metrics:

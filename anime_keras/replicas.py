@@ -19,6 +19,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -186,6 +187,17 @@ def _each_its_own(create: Callable[..., Any], **options: Any) -> Any:
     if options.get("aggregation") == tf.VariableAggregation.ONLY_FIRST_REPLICA:
         options["aggregation"] = tf.VariableAggregation.NONE
     return create(**options)
+
+
+def alone(function: Callable[[], Any]) -> Any:
+    """Call a function that shares nothing: what it builds and asks is this process's own.
+
+    TensorFlow keeps who shares by thread, so on TensorFlow it gets a thread.
+    """
+    if BACKEND != "tensorflow" or not tf.distribute.has_strategy():
+        return function()
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function).result()
 
 
 # --- within a step --------------------------------------------------------------------------------

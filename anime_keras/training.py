@@ -129,6 +129,9 @@ class Adversarial(keras.Model):
     def _random_state(self) -> list[keras.Variable]:
         return [v for v in self.variables if v.name == "seed_generator_state"]
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing: there is nothing to build, and with replicas Keras would take a batch for it."""
+
     def record(self, network: keras.Model, inputs: Tensor) -> Recording:
         """Run `network(inputs, training=True)` once, so that several players can use the result.
 
