@@ -1,4 +1,4 @@
-"""How long until something is there: an import, an answer of the command line, the demo's first pictures.
+"""How long until something is there: an import, a command, the demo's first pictures.
 
     python benchmarks/startup.py [--rounds 5]
 

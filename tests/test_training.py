@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from anime_keras import training
+from anime_keras import models, training
 
 X = np.float32([[1.0, 2.0], [3.0, -1.0], [0.5, 0.0]])
 W = np.float32([[2.0], [-1.0]])
@@ -230,6 +230,25 @@ class TestOptimizers:
         pair.ready()
         assert len(pair.optimizers) == 2
         assert pair.optimizer is None  # Keras made none of its own
+
+
+@pytest.mark.parametrize("rate", [0.0, -1e-3, float("nan")])
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (lambda: models.DCGAN(32, width=2), "learning_rate"),
+        (lambda: models.DCGAN(32, width=2), "discriminator_learning_rate"),
+        (lambda: models.CycleGAN(32, width=2, residual_blocks=1), "learning_rate"),
+        (lambda: models.VAE(32, width=2), "learning_rate"),
+        (lambda: models.VAEGAN(32, width=2), "learning_rate"),
+        (lambda: models.AnimeGAN(32, width=2), "first_learning_rate"),
+        (lambda: models.AnimeGAN(32, width=2), "discriminator_learning_rate"),
+        (lambda: models.StyleGAN2(32, 8, fmaps=1 / 64, max_channels=8), "learning_rate"),
+    ],
+)
+def test_no_learning_rate(model, name, rate):
+    with pytest.raises(ValueError, match=f"A learning rate must be above 0, not {rate}"):
+        model().compile(**{name: rate})
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.75, 1.0])

@@ -385,6 +385,7 @@ class AnimeGAN(training.Adversarial):
             training.schedule(rate, decay, game_steps)
             for rate in (learning_rate, discriminator_learning_rate)
         ]
+        first_rate = training.schedule(first_learning_rate, "constant", None)
         super().compile(**kwargs)
         self.first_steps = first_steps
         self.first_pixels = first_pixels
@@ -403,7 +404,7 @@ class AnimeGAN(training.Adversarial):
         # The generator's is another in the game: what was learned of one loss's size and direction is
         # wrong for the next. The first one's count of steps also says when the game begins, and is
         # kept in checkpoints as all that optimizers know.
-        self.first_optimizer = adam(first_learning_rate, self.generator)
+        self.first_optimizer = adam(first_rate, self.generator)
         self.generator_optimizer = adam(rates[0], self.generator)
         self.discriminator_optimizer = adam(rates[1], self.discriminator)
 

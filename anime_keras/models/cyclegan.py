@@ -637,6 +637,7 @@ def _schedule(rate: float, decay: str, steps: int | None, epoch_steps: int) -> f
     """A learning rate that stays, or one that falls from the middle of training on."""
     if decay not in DECAYS:
         raise ValueError(f"decay must be one of {DECAYS}, not {decay!r}.")
+    rate = training.schedule(rate, "constant", None)
     if decay == "constant":
         return rate
     if not steps:

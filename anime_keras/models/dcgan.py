@@ -280,9 +280,10 @@ class DCGAN(Generating, training.Adversarial):
                 gradient_accumulation_steps=accumulate if accumulate > 1 else None,
             )
 
-        self.discriminator_optimizer = self.add_optimizer(
-            adam(discriminator_learning_rate or learning_rate), self.discriminator_variables
+        other = (
+            learning_rate if discriminator_learning_rate is None else discriminator_learning_rate
         )
+        self.discriminator_optimizer = self.add_optimizer(adam(other), self.discriminator_variables)
         self.generator_optimizer = self.add_optimizer(
             adam(learning_rate), self.generator.trainable_variables
         )

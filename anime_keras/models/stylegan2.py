@@ -334,6 +334,7 @@ class StyleGAN2(Generating, training.Adversarial):
             raise ValueError(
                 f"There are {blocks} blocks of the discriminator to freeze, not {freeze}."
             )
+        rate = training.schedule(learning_rate, "constant", None)
         super().compile(**kwargs)
         self.r1 = r1
         self.path_length = path_length
@@ -345,7 +346,7 @@ class StyleGAN2(Generating, training.Adversarial):
         def adam(every: int) -> keras.optimizers.Optimizer:
             # One more step than before in so many: each is made that much smaller (appendix B).
             share = every / (every + 1)
-            return kernels.Adam(learning_rate * share, beta_1=0.0, beta_2=0.99**share, epsilon=1e-8)
+            return kernels.Adam(rate * share, beta_1=0.0, beta_2=0.99**share, epsilon=1e-8)
 
         self.generator_optimizer = self.add_optimizer(adam(every_g), self.generator_variables)
         self.discriminator_optimizer = self.add_optimizer(

@@ -294,13 +294,13 @@ class TestLosses:
 
     def test_before_the_game(self):
         """Content, and pixels if asked for, by hand."""
-        gan = small()
-        gan.content_maps = lambda images: images[:, ::2, ::2]
         x, drawn = (pictures(2, 8, 8, seed=seed) for seed in range(2))
-        gan.generator = Stub(lambda images: drawn)
         content = 2 * np.abs(x - drawn)[:, ::2, ::2].mean()
         for weight in (0.0, 5.0):
+            gan = small()
             gan.compile(content=2, first_pixels=weight)
+            gan.content_maps = lambda images: images[:, ::2, ::2]
+            gan.generator = Stub(lambda images: drawn)
             expected = content + weight * np.abs(x - drawn).mean()
             assert float(gan.first_loss(x)) == pytest.approx(expected, rel=1e-5)
 
