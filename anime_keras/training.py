@@ -376,11 +376,11 @@ def schedule(
     """A learning rate that stays ("constant"), or falls to 0 by the end ("linear", "cosine").
 
     Raises:
-        ValueError: the rate is not above 0, there is no such decay, or it lacks the number of optimizer
+        ValueError: the rate is below 0, there is no such decay, or it lacks the number of optimizer
             steps until 0.
     """
-    if not rate > 0:  # NaN is no more above 0 than below
-        raise ValueError(f"A learning rate must be above 0, not {rate}.")
+    if not rate >= 0:  # NaN is no more above 0 than below
+        raise ValueError(f"A learning rate must be at least 0, not {rate}.")
     if decay not in DECAYS:
         raise ValueError(f"decay must be one of {DECAYS}, not {decay!r}.")
     if decay == "constant":
