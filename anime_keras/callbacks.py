@@ -31,8 +31,7 @@ class Position:
         seconds: time spent in training since the run began, over all its sessions.
         per_epoch: steps an epoch.
         pictures: a checksum of those that are trained on, so that no others are taken on resume.
-        stopped: why training ended before its time, if it did: "interrupt", "time", or "elsewhere" for
-            a reason that another process of a cluster has.
+        stopped: why training ended before its time, if it did: "interrupt", or "time".
     """
 
     step: int = 0
@@ -150,8 +149,15 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:  # noqa: D102
+        if self.position.at_epoch_end:  # that one follows at once
+            return
         due = time.monotonic() - self._saved_at > 60 * self.minutes
-        if due and not self.position.at_epoch_end:  # that one follows at once
+        if replicas.place()[1] > 1:
+            # Reading the meters asks all processes, so all must save, and at the same step.
+            if self.position.step % Stop.EVERY:
+                return
+            due = bool(replicas.largest(int(due)))
+        if due:
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: D102
@@ -378,6 +384,7 @@ class Stop(keras.callbacks.Callback):
     """
 
     EVERY = 10  # steps
+    REASONS = ("", "time", "interrupt")  # the last of them wins
 
     def __init__(self, position: Position) -> None:
         super().__init__()
@@ -387,8 +394,8 @@ class Stop(keras.callbacks.Callback):
         position = self.position
         if position.step % self.EVERY and replicas.place()[1] > 1 and not position.at_epoch_end:
             return
-        if replicas.largest(int(bool(position.stopped))):
-            position.stopped = position.stopped or "elsewhere"
+        position.stopped = self.REASONS[replicas.largest(self.REASONS.index(position.stopped))]
+        if position.stopped:
             self.model.stop_training = True
 
 

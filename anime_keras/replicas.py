@@ -17,6 +17,7 @@ program a device. PyTorch trains on one device here.
 
 import contextlib
 import functools
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,12 @@ def join_cluster() -> None:
                 "TF_CONFIG is not set. It names all processes and says which of them this is: "
                 """{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", """
                 """"index": 0}}."""
+            )
+        kind = json.loads(os.environ["TF_CONFIG"])["task"]["type"]
+        if kind != "worker":
+            raise ValueError(
+                f'TF_CONFIG calls this process a {kind!r}. List all of them as "worker" and number '
+                "them from 0: the first is the chief."
             )
         _cluster = tf.distribute.MultiWorkerMirroredStrategy()
         _cluster.extended._use_merge_call = lambda: False
@@ -152,7 +159,10 @@ def shared_among(wanted: int) -> Iterator[None]:
         )
     found = devices_here()
     if wanted > len(found):
-        raise ValueError(f"There are {len(found)} devices here, not {wanted}: {', '.join(found)}.")
+        raise ValueError(
+            f"There are {len(found)} devices here, not {wanted}: {', '.join(found)}. Say --devices "
+            f"{len(found)}, or fewer."
+        )
     if _cluster is not None and wanted != len(found):
         raise ValueError(f"A cluster trains on all of its {len(found)} devices, not on {wanted}.")
     with _mirrored(found[:wanted]) if BACKEND == "tensorflow" else _cut(found[:wanted]):

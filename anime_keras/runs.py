@@ -237,7 +237,9 @@ class Run:
         settings = self.settings
         precision = settings.precision
         if precision == "auto":
-            precision = training.best_precision()
+            # Unlike machines of a cluster take what suits all of them.
+            fast = training.best_precision() == "mixed_bfloat16"
+            precision = "float32" if replicas.largest(int(not fast)) else "mixed_bfloat16"
         keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(settings.seed)
         if settings.deterministic:
@@ -366,28 +368,23 @@ class Run:
         settings = self.settings
         task = TASKS[settings.model](settings, images)
         position = callbacks.Position(per_epoch=task.batches.per_epoch, pictures=task.checksum())
+        saved = checkpoints.available(self.folder / "checkpoints")
+        self._agree(int(saved[0].stem.partition("-")[2]) if saved else 0)  # before all load it
         model = self.build_model(task.batches.per_epoch)
         meters = None
-        if checkpoints.available(self.folder / "checkpoints"):
-            saved = checkpoints.load_newest(model, self.folder / "checkpoints")
-            if saved.get("pictures") != position.pictures:
+        if saved:
+            then = checkpoints.load_newest(model, self.folder / "checkpoints")
+            if then.get("pictures") != position.pictures:
                 raise ValueError(
                     f"The pictures are not those that the run in {self.folder} was trained on so far "
                     f"(now there are {task.count}). Bring those back, or start a new run."
                 )
-            position.step, position.seconds = saved["step"], saved.get("seconds", 0.0)
+            position.step, position.seconds = then["step"], then.get("seconds", 0.0)
             if not position.at_epoch_end:
                 meters = [ops.convert_to_numpy(v) for v in model.metrics_variables]
         elif settings.begin:
             shelf.begin(model, settings.begin)
-        # From here on the chief writes; the others have read what they need.
-        if replicas.largest(position.step) != position.step or -replicas.largest(
-            -position.step
-        ) != (position.step):
-            raise ValueError(
-                f"The processes do not begin at the same step (this one at {position.step}): all of "
-                f"them must see the same folder {self.folder}."
-            )
+        self._agree(position.step)  # from here on the chief writes; the others have read
 
         self._write_settings()
         plots.save(self.folder / "real.png", task.real())
@@ -440,6 +437,15 @@ class Run:
             bar.close()
         self.finish(model, task)
         return position
+
+    def _agree(self, step: int) -> None:
+        """Raise ValueError where the processes of a cluster do not begin at the same step."""
+        last, first = replicas.largest(step), -replicas.largest(-step)
+        if first != last:
+            raise ValueError(
+                f"The processes do not begin at the same step, but at {first} to {last} (this one at "
+                f"{step}): all must see the same folder and be given it as --out."
+            )
 
     def _halve_batch(self) -> bool:
         """Half the batch, twice as many a step: the same gradients from less memory, if it can be.

@@ -188,8 +188,11 @@ class Adversarial(keras.Model):
         else:
             loss, upstream = self._value_and_input_gradients(loss_fn, through.value)
             gradients = through.pull_back(upstream)
-        if replicas.count() > 1:  # whose gradients the optimizer adds up
-            gradients = [gradient / replicas.count() for gradient in gradients]
+        if (sharing := replicas.count()) > 1:  # whose gradients the optimizer adds up
+            if optimizer.gradient_accumulation_steps:
+                # What is kept until the next step must be the same everywhere: one is saved for all.
+                gradients = [replicas.mean(gradient) for gradient in gradients]
+            gradients = [gradient / sharing for gradient in gradients]
         if BACKEND == "torch":
             with torch.no_grad():
                 optimizer.apply(gradients, variables)

@@ -6,6 +6,7 @@ Two logical CPU devices stand for two GPUs, two processes on the loopback for tw
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,6 +36,22 @@ SMALL = (
     *("--size", "32", "--width", "4", "--latent-dim", "8", "--count", "64", "--batch-size", "16"),
     *("--precision", "float32"),
 )
+ACCUMULATED = """
+import json
+import anime_keras
+import numpy as np
+import tensorflow as tf
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from anime_keras import models, replicas
+with replicas.shared_among(2):
+    gan = models.DCGAN(32, width=4)
+    gan.compile(accumulate=2)
+    real = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 3)).astype("float32")
+    gan.fit(tf.data.Dataset.from_tensors(real), verbose=0)
+kept = [v.value.values for o in gan.optimizers for v in o._accumulated_gradients]
+print(json.dumps([[float(tf.norm(copies[i])) for copies in kept] for i in range(2)]))
+"""
 TRAIN = (sys.executable, "-m", "anime_keras", "train")
 MAIN = """
 import os, sys
@@ -106,7 +123,8 @@ class Cluster:
     """Two processes on the loopback that train one run."""
 
     def __init__(self, backend, out, *words, model="dcgan"):
-        self.logs = [out.with_suffix(f".{index}.log") for index in range(2)]
+        outs = out if isinstance(out, list) else [out, out]
+        self.logs = [each.with_suffix(f".{i}.log") for i, each in enumerate(outs)]
         with contextlib.ExitStack() as stack:
             sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
             for each in sockets:
@@ -127,7 +145,7 @@ class Cluster:
             }
             with log.open("w") as file:
                 process = subprocess.Popen(
-                    [*command, "--cluster", "--out", str(out)],
+                    [*command, "--cluster", "--out", str(outs[index])],
                     env=environment(backend, XLA_FLAGS=QUICK, **told),
                     cwd=ROOT,
                     stdout=file,
@@ -152,6 +170,19 @@ class Cluster:
         return [" ".join(log.read_text().split())[-2000:] for log in self.logs]
 
 
+def steps(folder):
+    """Of the checkpoints in a run's folder."""
+    return [int(path.stem[5:]) for path in (folder / "checkpoints").glob("step-*.npz")]
+
+
+def wait_for(condition, cluster):
+    """Until a condition holds; five minutes at most."""
+    until = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < until, cluster.said()
+        time.sleep(0.02)
+
+
 def settled(folder):
     """What a history says that must not depend on who trained, or how often it was broken off."""
     return {k: v for k, v in read_history(folder / "history.csv").items() if k != "seconds"}
@@ -168,7 +199,7 @@ class TestCluster:
     def test_two_processes_are_as_one(self, backend, model, tmp_path):
         """The same pictures and scores; and of the two only the chief writes and speaks."""
         out, alone = tmp_path / "two", tmp_path / "one"
-        words = [*SMALL, "--epochs", 2, *(["--score-every", 1] if model == "conditional" else [])]
+        words = [*SMALL, "--epochs", 2, "--score-every", 1]
         with Cluster(backend, out, *words, model=model) as cluster:
             assert cluster.wait() == [0, 0], cluster.said()
         done = subprocess.run(
@@ -198,33 +229,67 @@ class TestCluster:
     def test_a_worker_that_dies_and_comes_back(self, backend, tmp_path):
         """The chief ends and says so; all of them started again end as if nothing had been."""
         out, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
-        with Cluster(backend, out, *SMALL, "--epochs", 9999) as cluster:
-            until = time.monotonic() + 300
-            while not (out / "samples" / "epoch-0002.png").exists():
-                assert time.monotonic() < until, cluster.said()
-                time.sleep(0.05)
+        # Long epochs, and a checkpoint whenever the processes ask each other: every tenth step.
+        words = [*SMALL, "--count", 400, "--checkpoint-minutes", 0.0001]
+        with Cluster(backend, out, *words, "--epochs", 9999) as cluster:
+            wait_for(lambda: len(steps(out)) == 2 and max(steps(out)) > 25, cluster)
             cluster.processes[1].send_signal(signal.SIGKILL)
             chief, worker = cluster.wait()
         assert chief not in (0, None) and worker == -signal.SIGKILL
         if backend == "tensorflow":
             assert "Another process of the cluster is gone" in cluster.said()[0]
-        epochs = read_history(out / "history.csv")["epoch"][-1] + 2
-        for folder, begun in ((out, ["--resume"]), (undisturbed, SMALL)):
+        kept = max(steps(out))
+        assert kept % 25 == 0 or kept % 10 == 0
+        epochs = kept // 25 + 2
+        for folder, begun in ((out, ["--resume"]), (undisturbed, words)):
             with Cluster(backend, folder, *begun, "--epochs", epochs) as cluster:
                 assert cluster.wait() == [0, 0], cluster.said()
         assert settled(out) == settled(undisturbed)
+        last = f"checkpoints/step-{25 * epochs:09d}.npz"
+        with np.load(out / last) as one, np.load(undisturbed / last) as other:
+            names = [name for name in other.files if name != "position.json"]
+            assert one.files == other.files and len(names) > 50
+            assert [name for name in names if (one[name] != other[name]).any()] == []
 
-    def test_ctrl_c_at_one_stops_all(self, tmp_path):
+    def test_processes_that_do_not_see_the_same_folder(self, tmp_path):
+        """Both say so, instead of waiting for each other."""
         out = tmp_path / "run"
-        with Cluster("tensorflow", out, *SMALL, "--epochs", 9999) as cluster:
-            until = time.monotonic() + 300
-            while not (out / "samples" / "epoch-0001.png").exists():
-                assert time.monotonic() < until, cluster.said()
-                time.sleep(0.05)
+        with Cluster("tensorflow", out, *SMALL, "--epochs", 1) as cluster:
+            assert cluster.wait() == [0, 0], cluster.said()
+        elsewhere = tmp_path / "elsewhere"
+        shutil.copytree(out, elsewhere)
+        for path in (elsewhere / "checkpoints").iterdir():
+            path.unlink()
+        words = ["--resume", "--epochs", 2]
+        with Cluster("tensorflow", [out, elsewhere], *words) as cluster:
+            assert cluster.wait() == [1, 1]
+            for said, step in zip(cluster.said(), (4, 0), strict=True):
+                assert f"but at 0 to 4 (this one at {step})" in said
+
+    def test_gradients_that_wait_are_the_same_everywhere(self):
+        """With --accumulate each device keeps what all found: one of them is saved for all."""
+        done = subprocess.run(
+            [sys.executable, "-c", ACCUMULATED],
+            env=environment("tensorflow"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        one, two = json.loads(done.stdout.splitlines()[-1])
+        assert len(one) == len(two) > 5 and np.abs(one).max() > 1e-4
+        np.testing.assert_array_equal(one, two)
+
+    @pytest.mark.parametrize("backend", ["tensorflow", *([needs("jax")] if ALL else [])])
+    def test_ctrl_c_at_one_stops_all(self, backend, tmp_path):
+        out = tmp_path / "run"
+        with Cluster(backend, out, *SMALL, "--epochs", 9999) as cluster:
+            wait_for((out / "samples" / "epoch-0001.png").exists, cluster)
             cluster.processes[1].send_signal(signal.SIGINT)
             assert cluster.wait() == [0, 0], cluster.said()
-        steps = [int(path.stem[5:]) for path in (out / "checkpoints").glob("step-*.npz")]
-        assert max(steps) % 10 == 0 or max(steps) % 4 == 0  # where they ask each other, 4 an epoch
+        assert max(steps(out)) % 10 == 0 or max(steps(out)) % 4 == 0  # where they ask each other
+        assert "Go on with" in cluster.said()[0]
 
     @pytest.mark.parametrize(
         ("backend", "message"),

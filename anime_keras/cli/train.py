@@ -5,6 +5,8 @@ options and returns the arguments of its `__init__` and of its `compile`.
 """
 
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -577,7 +579,7 @@ def train_run(run: Any, images: Any) -> bool:
     try:
         position = run.train(images, progress=True)
     except (FloatingPointError, RuntimeError, ValueError) as error:
-        fail(str(error))
+        _fail(str(error))
     folder = shown(run.folder)
     if run.settings.translates:
         more = f"Your own: python -m anime_keras translate --run {folder} --input photo.jpg --out faces"
@@ -590,6 +592,18 @@ def train_run(run: Any, images: Any) -> bool:
         )
     console.print(f"\nThe report, with the faces: {shown(run.folder / 'report.html')}\n{more}")
     return position.stopped != "interrupt"
+
+
+def _fail(message: str) -> None:
+    """Say what is wrong, and end; in a cluster at once, or JAX would wait minutes for the others."""
+    from anime_keras import replicas
+
+    try:
+        fail(message)
+    finally:
+        if replicas.place()[1] > 1:
+            sys.stdout.flush()
+            os._exit(1)
 
 
 def _devices(wanted: str) -> int:

@@ -149,7 +149,7 @@ def prepare(
                 if part:
                     return None
                 job.finish(out)
-            shutil.rmtree(work)
+                shutil.rmtree(work)
         except NothingLeft:
             shutil.rmtree(work)
             with contextlib.suppress(OSError):  # there may be an earlier result, which stays
@@ -419,15 +419,18 @@ def _locked(out: Path, part: tuple[int, int] | None = None) -> Iterator[Path]:
     """The folder of unfinished work, which only one process has at a time, or one a part."""
     work = out / _WORK
     work.mkdir(parents=True, exist_ok=True)
-    locks = [work / "lock"]
-    if part:
-        locks = [work / "part-{}-of-{}.lock".format(*part)]
-    else:  # and nobody is at a part of it
-        locks += sorted(work.glob("part-*.lock"))
+    whole = FileLock(work / "lock", timeout=2 if part else 0)
     try:
         with contextlib.ExitStack() as held:
-            for lock in locks:
-                held.enter_context(FileLock(lock, blocking=False))
+            if part:
+                name = "part-{}-of-{}.lock".format(*part)
+                held.enter_context(FileLock(work / name, blocking=False))
+                with whole:  # for a moment: nobody makes the whole, or will without seeing ours
+                    pass
+            else:
+                held.enter_context(whole)
+                for other in sorted(work.glob("part-*.lock")):
+                    held.enter_context(FileLock(other, blocking=False))
             yield work
     except Timeout as error:
         which = Path(error.lock_file).stem
@@ -440,9 +443,7 @@ def _locked(out: Path, part: tuple[int, int] | None = None) -> Iterator[Path]:
 def _sweep(out: Path) -> None:
     """Remove the work of a run that was killed after its last step, unless somebody is at it."""
     if (out / _WORK).exists():
-        with contextlib.suppress(RuntimeError):
-            with _locked(out):
-                pass
+        with contextlib.suppress(RuntimeError), _locked(out):
             shutil.rmtree(out / _WORK)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -283,7 +284,9 @@ class Chunk:
     def write(self, seen: Sequence[Seen], images: np.ndarray) -> None:
         """Put the result into its place."""
         head = json.dumps([_plain(one) for one in seen]).encode() + b"\n"
-        with replacing(self.path) as partial, partial.open("wb") as file:
+        # Under a name of its own, should two machines be at the same chunk.
+        beside = f"{socket.gethostname()}-{os.getpid()}-{self.path.name}.partial"
+        with replacing(self.path, beside) as partial, partial.open("wb") as file:
             file.write(head)
             file.write(images.tobytes())
 

@@ -480,6 +480,8 @@ def test_a_part_that_somebody_is_at(messy, tmp_path):
             with pytest.raises(RuntimeError, match=r"into .*parts \(part-1-of-2\)"):
                 data.prepare(messy, out, part=part)
         data.prepare(messy, out, part=(0, 2))  # another one is not in the way
+    with FileLock(out / ".work" / "lock"), pytest.raises(RuntimeError, match=r"into .*parts"):
+        data.prepare(messy, out, part=(1, 2))  # a part that comes when the whole is being made
 
 
 @pytest.mark.parametrize(
