@@ -175,7 +175,7 @@ def _patch(patch: Callable) -> str:
         if close(value, wanted(layers[::-1])):
             raise Wrong("Layers are in the order of the picture's way: begin with the last one.")
         raise Wrong(f"patch({layers}) should be {wanted(layers)}; yours is {value:g}.")
-    return "37 pixels: less than a face of 64, more than an eye. It judges line, not likeness."
+    return "37 pixels: a lock of hair in 256, half a face in 64. It judges line, not likeness."
 
 
 # --- 11.5 -----------------------------------------------------------------------------------------
