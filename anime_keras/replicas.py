@@ -51,17 +51,19 @@ def join_cluster() -> None:
     if BACKEND == "torch":
         raise ValueError("A cluster needs KERAS_BACKEND=jax or tensorflow.")
     if BACKEND == "tensorflow":
-        if "TF_CONFIG" not in os.environ:
+        try:
+            config = json.loads(os.environ["TF_CONFIG"])
+            kinds, kind = list(config["cluster"]), config["task"]["type"]
+        except (KeyError, TypeError, ValueError):
             raise ValueError(
-                "TF_CONFIG is not set. It names all processes and says which of them this is: "
-                """{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", """
-                """"index": 0}}."""
-            )
-        kind = json.loads(os.environ["TF_CONFIG"])["task"]["type"]
-        if kind != "worker":
+                "TF_CONFIG is not set, or cannot be read. It names all processes and says which of "
+                """them this is: {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": """
+                """{"type": "worker", "index": 0}}."""
+            ) from None
+        if [*kinds, kind] != ["worker", "worker"]:
             raise ValueError(
-                f'TF_CONFIG calls this process a {kind!r}. List all of them as "worker" and number '
-                "them from 0: the first is the chief."
+                f"TF_CONFIG calls this process a {kind!r}, of {', '.join(kinds)}. List all of them as "
+                '"worker" and number them from 0: the first is the chief.'
             )
         _cluster = tf.distribute.MultiWorkerMirroredStrategy()
         _cluster.extended._use_merge_call = lambda: False

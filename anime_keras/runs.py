@@ -253,7 +253,13 @@ class Run:
             rules["decay_steps"] = settings.epochs * epoch_steps // rules.get("accumulate", 1)
             if settings.model == "cyclegan":
                 rules["epoch_steps"] = max(1, epoch_steps // rules.get("accumulate", 1))
-        model.compile(**rules)
+        try:
+            model.compile(**rules)
+        except TypeError as error:
+            raise ValueError(
+                f"{self.settings_path} holds a rule that this version of the kit does not know "
+                f"({error}). Go on with the version that began the run, or begin another."
+            ) from error
         return model
 
     def load_model(self) -> training.Adversarial:

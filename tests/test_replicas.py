@@ -18,7 +18,7 @@ import pytest
 from backends import one_step, tools
 from backends.tools import QUICK, ROOT, needs
 
-from anime_keras import plots
+from anime_keras import plots, replicas
 from anime_keras.callbacks import read_history
 from anime_keras.data.pipelines import Batches, Pairs
 
@@ -293,7 +293,10 @@ class TestCluster:
 
     @pytest.mark.parametrize(
         ("backend", "message"),
-        [("tensorflow", "TF_CONFIG is not set"), pytest.param(*needs("jax").values, "not known")],
+        [
+            ("tensorflow", "TF_CONFIG is not set, or cannot"),
+            pytest.param(*needs("jax").values, "not known"),
+        ],
     )
     def test_an_environment_without_others(self, backend, message, tmp_path):
         done = subprocess.run(
@@ -306,6 +309,25 @@ class TestCluster:
         )
         assert done.returncode == 1 and message in " ".join(done.stdout.split())
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("nonsense", "cannot be read"),
+        ("{}", "cannot be read"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": "worker"}', "cannot be read"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief"}}', "a 'chief', of worker"),
+        (
+            '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "worker"}}',
+            "a 'worker', of chief, worker",
+        ),
+    ],
+)
+def test_a_cluster_that_is_told_wrongly(monkeypatch, config, message):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ValueError, match=message):
+        replicas.join_cluster()
 
 
 class TestParts:

@@ -428,3 +428,13 @@ def test_first_steps_before_rates_fall(tmp_path):
     settings.rules["first_steps"] = 8
     with pytest.raises(ValueError, match="of 8 steps the first 8 are no game yet"):
         Run.create(tmp_path / "other", settings).train((x, y))
+
+
+def test_a_rule_of_another_version(tmp_path):
+    """A run that was begun before a rule had another name says so."""
+    settings = Settings(size=32, count=16, epochs=1, batch_size=4, network={"width": 2})
+    settings.rules = {"first_color": 1.0}
+    with pytest.raises(
+        ValueError, match=r"settings.json holds a rule .*'first_color'.*begin another"
+    ):
+        Run.create(tmp_path / "run", settings)
