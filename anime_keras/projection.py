@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from anime_keras import latents, training
+from anime_keras.data import pipelines
 from anime_keras.metrics import anime_network
 
 Tensor = Any
@@ -79,9 +80,8 @@ class Projection(training.Adversarial):
             keras.optimizers.Adam(_Ramp(self.steps), beta_1=0.9, beta_2=0.999), [self.w]
         )
 
-    def train_step(self, data: tuple[Tensor]) -> dict[str, Tensor]:
-        """Move w by one step towards pictures (count, size, size, 3) in [-1, 1], the only input."""
-        (images,) = data
+    def train_step(self, images: Tensor) -> dict[str, Tensor]:
+        """Move w by one step towards pictures (count, size, size, 3) in [-1, 1]."""
         distance = self.minimize(lambda: self.distance(images), [self.w], self.player)
         return self.update_meters(distance=distance)
 
@@ -163,12 +163,7 @@ def project(
     player = Projection(gan, images, steps, layers, seed=seed, **options)
     x = images.astype("float32") / 127.5 - 1.0
     try:
-        player.fit(_again(x), steps_per_epoch=steps, shuffle=False, verbose=0)
+        player.fit(pipelines.repeated(x), steps_per_epoch=steps, shuffle=False, verbose=0)
     finally:
         player.synthesis.trainable = True
     return ops.convert_to_numpy(player.styles(player.w))
-
-
-def _again(x: np.ndarray) -> Any:
-    while True:
-        yield (x,)

@@ -32,9 +32,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 def by_fit(model: Any, batch: Any) -> Train:
     """A Keras model's training by `fit`, on one batch again and again."""
     import keras
-    import tensorflow as tf
 
-    batches = tf.data.Dataset.from_tensors(batch).repeat()
+    from anime_keras.data.pipelines import repeated
+
+    batches = repeated(batch)
 
     class Watch(keras.callbacks.Callback):
         def __init__(self, seconds: float) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from anime_keras import kernels
+from anime_keras import kernels, models
 
 
 @pytest.mark.parametrize("accumulate", [None, 2])
@@ -31,6 +31,19 @@ def test_adam_is_keras_adam(accumulate, decaying):
     assert len(ends[0]) == len(ends[1])
     for theirs, ours in zip(*ends, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_adam_is_one_operation_in_a_step(monkeypatch):
+    """Keras asks for updates in a context of its own, in which this was once not taken."""
+
+    def plain(*arguments):
+        raise AssertionError("a dozen operations")
+
+    monkeypatch.setattr(keras.optimizers.Adam, "update_step", plain)
+    gan = models.DCGAN(image_size=32, width=4, latent_dim=4)
+    gan.compile()
+    gan.fit(np.zeros((2, 32, 32, 3), "float32"), epochs=1, batch_size=2, verbose=0)
+    assert [int(optimizer.iterations) for optimizer in gan.optimizers] == [1, 1]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

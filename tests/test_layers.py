@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from anime_keras import kernels
+from anime_keras.kernels import norms, strided
 from anime_keras.layers import (
     AUGMENTATIONS,
     BatchNormalization,
@@ -92,6 +93,14 @@ class TestBatchNormalization:
         np.testing.assert_allclose(array(layer.moving_variance), flat.var(axis=0), rtol=1e-2)
 
 
+# Sizes and channels: colours, patches of 8x8 maps with many, and what the library does best.
+STRIDED = [(2, 3, 4), (8, 5, 2), (8, 256, 3), (16, 1, 7), (16, 6, 5), (34, 5, 3)]
+PLAIN = {
+    "down": lambda x, kernel: ops.conv(x, kernel, strides=2, padding="same"),
+    "up": lambda x, kernel: ops.conv_transpose(x, kernel, strides=2, padding="same"),
+}
+
+
 def keras_twin(layer, filters):
     """Keras' own convolution, with the same kernel."""
     kind = keras.layers.Conv2DTranspose if isinstance(layer, Upsample) else keras.layers.Conv2D
@@ -122,16 +131,15 @@ class TestConvolutions:
             assert ours.shape == theirs.shape
             np.testing.assert_allclose(ours, theirs, atol=tolerance * np.abs(theirs).max(), rtol=0)
 
-    @pytest.mark.parametrize("name", ["downsample", "upsample"])
-    @pytest.mark.parametrize(("size", "inputs", "outputs"), [(2, 3, 4), (8, 5, 2), (16, 1, 7)])
-    def test_the_special_path_is_the_plain_one(self, name, size, inputs, outputs):
-        """The gradient by patches, called directly in float32, where it can be compared closely."""
-        special = getattr(kernels, f"_{name}")
-        x = tf.constant(random(3, size, size, inputs))
-        shape = (4, 4, inputs, outputs) if name == "downsample" else (4, 4, outputs, inputs)
-        kernel = tf.constant(random(*shape, seed=1))
+    @pytest.mark.parametrize("name", ["down", "up"])
+    @pytest.mark.parametrize(("size", "channels", "deeper"), STRIDED)
+    def test_the_special_path_is_the_plain_one(self, name, size, channels, deeper):
+        """Values and gradients of both arguments, in float32, where they can be compared closely."""
+        sides = {"down": (size, channels), "up": (size // 2, deeper)}[name]
+        x = tf.constant(random(3, sides[0], sides[0], sides[1]))
+        kernel = tf.constant(random(4, 4, channels, deeper, seed=1))
         results, upstream = [], None
-        for function in (special, getattr(kernels, name)):
+        for function in (getattr(strided, f"_{name}"), PLAIN[name]):
             with tf.GradientTape() as tape:
                 tape.watch([x, kernel])
                 y = function(x, kernel)
@@ -139,38 +147,50 @@ class TestConvolutions:
                 loss = ops.sum(y * upstream)
             results.append([array(y), *map(array, tape.gradient(loss, [x, kernel]))])
         for ours, theirs in zip(*results, strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-4)
+            np.testing.assert_allclose(ours, theirs, atol=2e-6 * np.abs(theirs).max(), rtol=2e-6)
 
-    @pytest.mark.parametrize("name", ["downsample", "upsample"])
-    def test_the_special_path_in_second_order(self, name):
-        """A gradient penalty differentiates the gradient: by patches, to the same numbers."""
-        x = tf.constant(random(2, 4, 4, 3))
-        shape = (4, 4, 3, 2) if name == "downsample" else (4, 4, 2, 3)
-        kernel = tf.constant(random(*shape, seed=1))
+    @pytest.mark.parametrize("name", ["down", "up"])
+    @pytest.mark.parametrize(("size", "channels", "deeper"), STRIDED)
+    def test_the_special_path_in_second_order(self, name, size, channels, deeper):
+        """A gradient penalty differentiates the gradient: to the same numbers."""
+        sides = {"down": (size, channels), "up": (size // 2, deeper)}[name]
+        x = tf.constant(random(2, sides[0], sides[0], sides[1]))
+        kernel = tf.constant(random(4, 4, channels, deeper, seed=1))
         results = []
-        for function in (getattr(kernels, f"_{name}"), getattr(kernels, name)):
+        for function in (getattr(strided, f"_{name}"), PLAIN[name]):
             with tf.GradientTape() as outer:
                 outer.watch([x, kernel])
                 with tf.GradientTape() as inner:
-                    inner.watch(x)
+                    inner.watch([x, kernel])
                     out = ops.sum(function(x, kernel) ** 3)
-                loss = ops.sum(inner.gradient(out, x) ** 2)
+                loss = sum(ops.sum(g**2) for g in inner.gradient(out, [x, kernel]))
             results.append([array(g) for g in outer.gradient(loss, [x, kernel])])
         for ours, theirs in zip(*results, strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max())
+            np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max(), rtol=1e-5)
 
-    @pytest.mark.parametrize("name", ["downsample", "upsample"])
+    @pytest.mark.parametrize("name", ["down", "up"])
     @pytest.mark.parametrize(
-        ("dtype", "devices", "special"),
-        [("float32", [], False), ("bfloat16", [], True), ("bfloat16", ["gpu"], False)],
+        ("dtype", "devices", "size", "special"),
+        [
+            ("float32", [], 4, True),
+            ("bfloat16", [], 4, True),
+            ("float16", [], 4, False),
+            ("bfloat16", ["gpu"], 4, False),
+            ("float32", [], None, False),
+        ],
     )
-    def test_which_path(self, monkeypatch, name, dtype, devices, special):
-        """By patches on a CPU in bfloat16, and nowhere else."""
+    def test_which_path(self, monkeypatch, name, dtype, devices, size, special):
+        """Where there is more than one: on a CPU, where sizes are known."""
         taken = []
         monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: devices)
-        monkeypatch.setattr(kernels, f"_{name}", lambda maps, kernel: taken.append(name))
-        x = tf.cast(random(1, 4, 4, 2), dtype)
-        getattr(kernels, name)(x, tf.cast(random(4, 4, 2, 2), dtype))
+        monkeypatch.setattr(strided, f"_{name}", lambda maps, kernel: taken.append(name) or maps)
+        kernel = tf.cast(random(4, 4, 2, 2), dtype)
+
+        @tf.function(input_signature=[tf.TensorSpec((1, size, size, 2), dtype)])
+        def call(x):
+            return getattr(kernels, f"{name}sample")(x, kernel)
+
+        call.get_concrete_function()
         assert bool(taken) is special
 
     def test_upsample_is_the_transpose(self):
@@ -452,7 +472,7 @@ def test_without_first():
 
 
 class TestInstanceNormalization:
-    @pytest.mark.parametrize("batch", [1, 3, kernels.UNROLLED + 1])
+    @pytest.mark.parametrize("batch", [1, 3, norms.UNROLLED + 1])
     def test_outputs_and_gradients(self, batch):
         """Against its definition, both by the fused operation and, above 16 pictures, without."""
         x = tf.constant(random(batch, 6, 5, 3, scale=2.0) + 1.0)
@@ -475,7 +495,7 @@ class TestInstanceNormalization:
         assert layer.get_config()["epsilon"] == 1e-2
         assert layer.weights == []
 
-    @pytest.mark.parametrize("batch", [2, kernels.UNROLLED + 1])
+    @pytest.mark.parametrize("batch", [2, norms.UNROLLED + 1])
     def test_bfloat16_keeps_its_statistics_in_float32(self, batch):
         """A mean of 1,000 within 16 bits would be 4 off, twice what there is to measure."""
         x = ops.cast(1000 + random(batch, 32, 32, 2, scale=8.0), "bfloat16")

@@ -22,6 +22,7 @@ augmentation would show every epoch the changes of the first.
 
 import functools
 import itertools
+import os
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -195,7 +196,10 @@ class Batches:
             return (images, labels) if labels else images
 
         dataset = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(load)
-        return dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(self.prefetch)
+        dataset = dataset.map(change, num_parallel_calls=os.cpu_count() or 1).prefetch(
+            self.prefetch
+        )
+        return _untuned(dataset)
 
     def feed(self, start: int = 0) -> Any:
         """What `fit` takes: `dataset`, or where TensorFlow is not installed a generator of the same."""
@@ -250,6 +254,28 @@ class Pairs:
     def feed(self, start: int = 0) -> Any:
         """What `fit` takes: `dataset`, or where TensorFlow is not installed a generator of the same."""
         return self.dataset(start) if tensorflow_is_there() else stream(self, start)
+
+
+def repeated(batch: Any) -> Any:
+    """What `fit` takes, with the same batch again and again: for learning from a few pictures alone."""
+    if not tensorflow_is_there():
+        return itertools.repeat(batch if isinstance(batch, tuple) else (batch,))
+    import tensorflow as tf
+
+    return _untuned(tf.data.Dataset.from_tensors(batch).repeat())
+
+
+def _untuned(dataset: Any) -> Any:
+    """A `tf.data.Dataset` whose degrees of parallelism are those that it was made with.
+
+    TensorFlow's tuning sleeps for 10 ms, 20 ms … a minute, and whoever stops taking elements may have
+    to wait until it wakes: a short training took up to half as long again, after its last step.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def stream(batches: Batches | Pairs, start: int = 0, ahead: int = 4) -> Iterator[Any]:

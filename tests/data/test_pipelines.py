@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from anime_keras import checkpoints, data, plots, tasks
 from anime_keras.cli import app
-from anime_keras.data import records
+from anime_keras.data import edges, pipelines, records
 from anime_keras.data.pipelines import Batches, Pairs, batches, normalize, stream
 from anime_keras.data.records import Prepared
 
@@ -192,6 +192,27 @@ def test_smaller_last_batch_with_augmentation(images):
     for number, batch in enumerate(stream.dataset().take(7)):
         assert len(batch) == (2 if number == 5 else 4)
         np.testing.assert_allclose(batch.numpy(), stream.batch(number), atol=1e-5)
+
+
+def test_nobody_waits_for_tuning(images):
+    """With TensorFlow's tuning on, the end of `fit` waited until that woke."""
+    endless = [
+        Batches(images, 4).dataset(),
+        Pairs(images, images, 4).dataset(),
+        edges.WithBlurredEdges(images, images, 4).dataset(),
+        pipelines.repeated(images),
+    ]
+    assert [dataset.options().autotune.enabled for dataset in endless] == [False] * 4
+
+
+def test_the_same_batch_again(images, monkeypatch):
+    batch = images[:2].astype("float32")
+    for there in (True, False):
+        monkeypatch.setattr(pipelines, "tensorflow_is_there", lambda there=there: there)
+        stream = iter(pipelines.repeated(batch))
+        for _ in range(3):
+            found = next(stream)
+            np.testing.assert_array_equal(found if there else found[0], batch)
 
 
 @pytest.mark.parametrize("augmentation", [{}, {"flip": True}])
