@@ -1,10 +1,11 @@
 """What sharing costs: a DCGAN's step on one device, and the same batch cut between two on one machine.
 
-    python benchmarks/replicas.py [--rounds 5] [--seconds 5]
-    KERAS_BACKEND=jax python benchmarks/replicas.py
+    BATCH=128 python benchmarks/replicas.py [--rounds 5] [--seconds 8]
+    KERAS_BACKEND=jax BATCH=64 python benchmarks/replicas.py
 
 Both take the same steps on the same two cores (`replicas`), so what lies between them is the price of
-having two: a copy of all weights each, gradients added up, BatchNorm's means asked for. How settings
+having two: a copy of all weights each, gradients added up, BatchNorm's statistics asked for. Of two
+devices each has a core (on TensorFlow, which otherwise gives both to both); one has both. How settings
 take turns: `_turns.py`.
 """
 
@@ -15,7 +16,7 @@ from functools import partial
 
 import _turns
 
-BATCH = 64
+BATCH = int(os.environ.get("BATCH", "128"))  # pictures a step, of all devices
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 
@@ -28,6 +29,9 @@ def share(devices: int, policy: str) -> _turns.Train:
         (cpu,) = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * devices
         tf.config.set_logical_device_configuration(cpu, parts)
+        if devices > 1:
+            tf.config.threading.set_inter_op_parallelism_threads(devices)
+            tf.config.threading.set_intra_op_parallelism_threads(1)
     import keras
     import numpy as np
 
@@ -46,4 +50,4 @@ TWO = {f"two, {policy}": partial(share, 2, policy) for policy in ("float32", "mi
 ONE = {f"one, {policy}": partial(share, 1, policy) for policy in ("float32", "mixed_bfloat16")}
 
 if __name__ == "__main__":
-    _turns.run(__file__, __doc__ or "", BATCH, TWO, ONE, seconds=4.0)
+    _turns.run(__file__, __doc__ or "", BATCH, TWO, ONE, seconds=8.0)

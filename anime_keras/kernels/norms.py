@@ -82,10 +82,13 @@ if BACKEND == "tensorflow":
         own = tf.raw_ops.FusedBatchNormV3(x=inputs, mean=[], variance=[], **fused)
         here = tf.cast(tf.size(inputs) / inputs.shape[-1], "float32")
         everywhere = here * replicas.count()
-        own_mean, own_variance = map(tf.stop_gradient, (own.batch_mean, own.batch_variance))
-        mean = replicas.mean(own_mean)
-        between = tf.square(own_mean - mean)
-        variance = replicas.mean(own_variance * ((here - 1.0) / here) + between)  # the biased one
+        found = tf.stop_gradient(tf.stack([own.batch_mean, own.batch_variance]))
+        means, variances = tf.unstack(
+            replicas.gather(found[None]), axis=1
+        )  # each (replicas, channels)
+        mean = tf.reduce_mean(means, axis=0)
+        within, between = variances * ((here - 1.0) / here), tf.square(means - mean)
+        variance = tf.reduce_mean(within + between, axis=0)  # the biased one
 
         @tf.custom_gradient
         def normalized(maps: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Any]:
@@ -107,11 +110,17 @@ if BACKEND == "tensorflow":
                 # So far as if mean and variance were constants. What they change is the same linear
                 # function of every value of a channel.
                 scale = tf.math.rsqrt(variance + epsilon)
-                steepness = -gamma * scale * scale * replicas.mean(back.scale_backprop) / here
-                offset = -gamma * scale * replicas.mean(back.offset_backprop) / here
-                offset -= steepness * mean
-                kind = maps.dtype
-                through = maps * tf.cast(steepness, kind) + tf.cast(offset, kind)
+                sums = replicas.mean(tf.stack([back.scale_backprop, back.offset_backprop]))
+                steepness = -gamma * scale * scale * sums[0] / here
+                offset = -gamma * scale * sums[1] / here - steepness * mean
+                through = tf.raw_ops.FusedBatchNormV3(  # in one pass: maps * steepness + offset
+                    x=maps,
+                    scale=steepness,
+                    offset=offset,
+                    mean=tf.zeros_like(mean),
+                    variance=tf.ones_like(mean) - epsilon,
+                    **fixed,
+                ).y
                 return back.x_backprop + through, back.scale_backprop, back.offset_backprop
 
             return outputs, gradient
