@@ -18,6 +18,7 @@ import numpy as np
 from keras import ops
 
 from anime_keras import replicas
+from anime_keras.kernels import where
 
 Tensor = Any
 FILTER = (1.0, 3.0, 3.0, 1.0)  # between sizes, along either axis (karras20, appendix B)
@@ -36,6 +37,10 @@ def smooth(maps: Tensor, padding: tuple[int, int], stride: int = 1, gain: float 
         stride: 2 keeps every second value only.
         gain: factor on the result.
     """
+    if stride > 1 and where.on_cpu(maps, "bfloat16"):
+        # The way back through it takes 0.6 ms in float32, casts included, and 8.7 in bfloat16 (16 maps
+        # of 64x64x16, one core).
+        return ops.cast(smooth(ops.cast(maps, "float32"), padding, stride, gain), maps.dtype)
     taps = np.outer(FILTER, FILTER) * (gain / np.sum(FILTER) ** 2)
     kernel = np.repeat(taps[:, :, None, None], maps.shape[-1], axis=2)
     framed = ops.pad(maps, ((0, 0), padding, padding, (0, 0)))
