@@ -10,11 +10,16 @@ TensorFlow.
 """
 
 import importlib
+import os
 from types import ModuleType
 
 from anime_keras import _quiet
 
 _quiet.install()
+# Take a GPU's memory as it is needed: a notebook beside a training, or two trainings, can share one.
+# Read when the first operation is computed; PyTorch does so anyway.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 __version__ = "0.1.0"
 ADDRESS = "https://github.com/anime-keras/anime_keras"

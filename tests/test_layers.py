@@ -382,14 +382,33 @@ def shifted(image, down, right):
 
 
 class TestReflectionPadding:
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    @pytest.mark.parametrize("shape", [(2, 5, 4, 3), (2, 8, 9, 3)])  # sides that meet, and not
     @pytest.mark.parametrize("padding", [1, 3])
-    def test_is_numpys(self, padding):
-        x = random(2, 5, 4, 3)
+    def test_is_numpys(self, padding, shape, dtype):
+        x = random(*shape).round(1)
         expected = np.pad(x, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)), mode="reflect")
-        layer = ReflectionPadding2D(padding)
-        np.testing.assert_array_equal(array(layer(x)), expected)
+        layer = ReflectionPadding2D(padding, dtype=dtype)
+        np.testing.assert_allclose(array(layer(x)), expected, rtol=0.004 * (dtype == "bfloat16"))
         assert layer.compute_output_shape((None, 5, None, 3)) == (None, 5 + 2 * padding, None, 3)
         assert ReflectionPadding2D.from_config(layer.get_config()).padding == padding
+
+    @pytest.mark.parametrize("shape", [(2, 5, 4, 3), (2, 8, 9, 3)])
+    @pytest.mark.parametrize("padding", [1, 3])
+    def test_gradients_in_bfloat16(self, padding, shape):
+        """Whole numbers, which are exact: each pixel gets back what its images were given."""
+        x = tf.zeros(shape, "bfloat16")
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = kernels.reflected_frame(x, padding, padding)
+        upstream = np.random.default_rng(0).integers(-4, 5, y.shape)
+        found = tape.gradient(y, x, output_gradients=tf.cast(upstream, "bfloat16"))
+        places = np.arange(shape[1] * shape[2]).reshape(shape[1:3])
+        places = np.pad(places, padding, mode="reflect").ravel()
+        expected = np.zeros((shape[0], shape[1] * shape[2], shape[3]))
+        for picture, given in zip(expected, upstream, strict=True):
+            np.add.at(picture, places, given.reshape(-1, shape[3]))
+        np.testing.assert_array_equal(array(found), expected.reshape(shape))
 
 
 class TestReflectedConv2D:
@@ -398,9 +417,10 @@ class TestReflectedConv2D:
         ("size", "shape", "filters"),
         [
             (3, (2, 8, 8, 5), 4),
-            (3, (1, 4, 12, 3), 8),
-            (3, (3, 9, 6, 2), 3),  # tiles of four do not fit
-            (3, (1, 2, 3, 2), 2),
+            (3, (2, 8, 8, 64), 64),  # from 64 channels on by tiles
+            (3, (1, 4, 12, 65), 70),
+            (3, (3, 9, 6, 64), 64),  # which do not fit
+            (3, (1, 2, 3, 64), 64),
             (7, (2, 8, 9, 4), 3),
             (7, (2, 8, 12, 3), 4),
             (7, (1, 6, 8, 2), 3),  # four outputs at once
@@ -450,7 +470,7 @@ class TestReflectedConv2D:
 
     def test_is_as_exact_as_a_plain_sum(self):
         """With 128 channels the error of rounding stays below twice the plain convolution's."""
-        x, kernel = random(1, 16, 16, 128), random(3, 3, 128, 32, seed=1)
+        x, kernel = random(1, 16, 16, 128), random(3, 3, 128, 64, seed=1)
         framed = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
         exact = tf.nn.conv2d(tf.cast(framed, "float64"), tf.cast(kernel, "float64"), 1, "VALID")
         ours = kernels.reflected_conv(tf.constant(x), tf.constant(kernel))

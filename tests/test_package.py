@@ -53,6 +53,16 @@ def test_tensorflow_is_imported_quietly():
     assert (done.stdout, done.stderr, done.returncode) == ("2 tensorflow True\n", "", 0)
 
 
+def test_gpu_memory_is_taken_as_needed_unless_somebody_says_otherwise(monkeypatch):
+    names = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
+    code = f"import os, anime_keras\nprint([os.environ[name] for name in {names}])"
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    assert python(code).stdout == "['true', 'false']\n"
+    monkeypatch.setenv(names[1], "true")
+    assert python(code).stdout == "['true', 'true']\n"
+
+
 def test_submodules_are_there_when_asked_for():
     assert {"data", "losses", "models", "tfgan", "training"} <= set(dir(anime_keras))
     for name in anime_keras._SUBMODULES:

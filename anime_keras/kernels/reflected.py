@@ -26,6 +26,8 @@ def reflected_frame(maps: Tensor, rows: int, columns: int) -> Tensor:
     frame = ((0, 0), (rows, rows), (columns, columns), (0, 0))
     if not rows and not columns:
         return maps
+    if None not in maps.shape[1:3] and where.on_cpu(maps, "bfloat16"):
+        return _beside(_beside(maps, columns, 2), rows, 1)
     if BACKEND != "torch":
         return ops.pad(maps, frame, mode="reflect")
     # PyTorch mirrors the last two axes only.
@@ -47,13 +49,43 @@ def reflected_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     size, filters = kernel.shape[0], kernel.shape[-1]
     _, height, width, _ = maps.shape
     known = None not in (height, width)
-    if known and size == 3 and where.on_cpu(maps, "float32"):
+    wide = min(kernel.shape[2:]) >= 64  # below, transforms take longer than they save
+    if known and wide and size == 3 and where.on_cpu(maps, "float32"):
         return _winograd(maps, kernel)
     framed = reflected_frame(maps, size // 2, size // 2)
     even = known and height % 2 == width % 2 == 0
     if even and filters <= 4 and where.on_cpu(maps, "float32", "bfloat16"):
         return _conv_to_few(framed, kernel)
     return ops.conv(framed, kernel, padding="valid")
+
+
+def _beside(maps: Tensor, count: int, axis: int) -> Tensor:
+    """`reflected_frame` on both sides of one axis, as copies of slices.
+
+    TensorFlow's own way takes 4.8 ms there and back in bfloat16, this 1.7 (8 maps of 64x64x64, one
+    core).
+    """
+    side = maps.shape[axis]
+    if not count or side < 2 * count + 2:  # sides that overlap
+        frame = [[0, 0] if place != axis else [count, count] for place in range(4)]
+        return tf.pad(maps, frame, mode="REFLECT")
+
+    def mirrored(tensor: Tensor) -> Tensor:
+        return tf.reverse(tensor, [axis])
+
+    @tf.custom_gradient
+    def framed(maps: Tensor) -> tuple[Tensor, Any]:
+        _, first, _, last, _ = tf.split(maps, [1, count, side - 2 * count - 2, count, 1], axis)
+
+        def gradient(upstream: Tensor) -> Tensor:
+            parts = [count, 1, count, side - 2 * count - 2, count, 1, count]
+            before, edge, first, middle, last, other_edge, after = tf.split(upstream, parts, axis)
+            first, last = first + mirrored(before), last + mirrored(after)
+            return tf.concat([edge, first, middle, last, other_edge], axis)
+
+        return tf.concat([mirrored(first), maps, mirrored(last)], axis), gradient
+
+    return framed(maps)
 
 
 def _conv_to_few(maps: Tensor, kernel: Tensor) -> Tensor:
