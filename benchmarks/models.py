@@ -117,6 +117,7 @@ def counted(name: str, size: int, count: int, small: bool) -> float:
         if op not in wanted:
             wanted.add(op)
             left += [*(t.op for t in op.inputs), *op.control_inputs]
+    assert not any(op.type in ("If", "StatelessIf", "While") for op in wanted)  # not looked into
     return sum(map(of, wanted)) / 1e9
 
 
@@ -186,6 +187,11 @@ def rate(dtype: str) -> float:
     return 2 * side**3 / min(times) / 1e9
 
 
+def rounded(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def ask(**arguments: Any) -> Any:
     """Another process's answer."""
     products = arguments["what"] == "counted"
@@ -223,11 +229,9 @@ def main() -> None:
     load = os.getloadavg()[0]
     if load > 0.5:
         print(f"Load average {load:.1f}: not idle, these times prove nothing.", file=sys.stderr)
-    print(
-        "| model | px | batch | precision | first step, s | a step, s | pictures/s | memory, GiB |",
-        end="",
-    )
-    print(" GFLOP a step | of the rate of a product |\n" + 10 * "|---" + "|", flush=True)
+    head = ["model", "px", "batch", "precision", "first step, s", "a step, s", "pictures/s"]
+    head += ["memory, GiB", "GFLOP a step", "of a product's rate", "that rate, GFLOP/s"]
+    print("|", " | ".join(head), "|\n" + len(head) * "|---" + "|", flush=True)
     found = []
     for name in options.models:
         for size in options.sizes:
@@ -241,8 +245,9 @@ def main() -> None:
             share = flop / row["step"] / row["rate"]
             found.append({**what, **row, "gflop": flop, "share": share})
             cells = [name, size, count, row["precision"], f"{row['first']:.1f}"]
-            cells += [f"{row['step']:.3g}", f"{count / row['step']:.3g}", f"{row['memory']:.1f}"]
-            print("|", " | ".join(map(str, cells)), f"| {flop:.3g} | {share:.0%} |", flush=True)
+            cells += [f"{row['step']:.3f}", rounded(count / row["step"]), f"{row['memory']:.1f}"]
+            cells += [rounded(flop), f"{share:.0%}", rounded(row["rate"])]
+            print("|", " | ".join(map(str, cells)), "|", flush=True)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 

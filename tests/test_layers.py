@@ -193,6 +193,35 @@ class TestConvolutions:
         call.get_concrete_function()
         assert bool(taken) is special
 
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    @pytest.mark.parametrize("channels", [3, 6])
+    @pytest.mark.parametrize("sides", [(8, 12), (34, 16), (7, 10), (25, 25)])
+    def test_sides_that_differ_or_are_odd(self, sides, channels, dtype):
+        """In a graph that does not know the batch: down and, from what comes, up; with gradients."""
+        x = tf.cast(random(2, *sides, channels), dtype)
+        kernel = tf.cast(random(4, 4, channels, 5, seed=1) / 8, dtype)
+
+        def steps(down, up):
+            @tf.function(input_signature=[tf.TensorSpec((None, *sides, channels), dtype)])
+            def call(x):
+                with tf.GradientTape() as tape:
+                    tape.watch([x, kernel])
+                    small = down(x, kernel)
+                    large = up(small, kernel)
+                    loss = tf.reduce_sum(tf.cast(large, "float32") ** 2)
+                return small, large, *tape.gradient(loss, [x, kernel])
+
+            return [array(found) for found in call(x)]
+
+        ours, theirs = (
+            steps(kernels.downsample, kernels.upsample),
+            steps(PLAIN["down"], PLAIN["up"]),
+        )
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.shape == other.shape
+            tolerance = {"float32": 1e-5, "bfloat16": 0.03}[dtype] * np.abs(other).max()
+            np.testing.assert_allclose(one, other, atol=tolerance, rtol=0)
+
     def test_upsample_is_the_transpose(self):
         """<down(x), y> = <x, up(y)> for the same kernel."""
         kernel = random(4, 4, 3, 5)

@@ -117,6 +117,35 @@ def test_smooth():
         np.testing.assert_allclose(found[picture], smoothed(maps[picture], 2.0), atol=1e-6)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a way of TensorFlow's")
+def test_smooth_at_stride_2_in_bfloat16():
+    """Every second value of the filtered maps; there and back by operations in float32."""
+    import tensorflow as tf
+
+    maps = tf.cast(normal(2, 8, 8, 3), "bfloat16")
+    upstream = tf.cast(normal(2, 4, 4, 3), "bfloat16")
+
+    @tf.function
+    def both(maps):
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            found = modulation.smooth(maps, (1, 1), stride=2)
+        return found, tape.gradient(found, maps, output_gradients=upstream)
+
+    graph = both.get_concrete_function(maps).graph
+    types = {op.outputs[0].dtype for op in graph.get_operations() if "Depthwise" in op.type}
+    assert types == {tf.float32}
+    found, gradient = both(maps)
+    assert found.dtype == gradient.dtype == tf.bfloat16
+    plain = tf.cast(maps, "float32")
+    with tf.GradientTape() as tape:
+        tape.watch(plain)
+        expected = modulation.smooth(plain, (1, 1), stride=2)
+    back = tape.gradient(expected, plain, output_gradients=tf.cast(upstream, "float32"))
+    np.testing.assert_allclose(tf.cast(found, "float32"), expected, rtol=0.004)
+    np.testing.assert_allclose(tf.cast(gradient, "float32"), back, rtol=0.004)
+
+
 def test_upsample_is_bilinear_inside():
     maps = normal(1, 8, 8, 3)
     found = ops.convert_to_numpy(modulation.upsample(ops.convert_to_tensor(maps)))[0]

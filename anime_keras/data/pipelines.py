@@ -38,6 +38,8 @@ from anime_keras.data.augmentation import Augmentation, tensorflow_is_there
 from anime_keras.data.records import MANIFEST, Prepared
 from anime_keras.data.rendering import Faces
 
+THREADS = 8  # that change pictures, at most: as many batches wait in memory
+
 
 def normalize(images: np.ndarray, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
     """Pictures from uint8 0..255 to float32 in a range, by default that of the generator's tanh."""
@@ -196,10 +198,9 @@ class Batches:
             return (images, labels) if labels else images
 
         dataset = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(load)
-        dataset = dataset.map(change, num_parallel_calls=os.cpu_count() or 1).prefetch(
-            self.prefetch
-        )
-        return _untuned(dataset)
+        # A thread holds a batch; what is only passed on needs none.
+        threads = min(os.cpu_count() or 1, THREADS) if self.augmentation else None
+        return _untuned(dataset.map(change, num_parallel_calls=threads).prefetch(self.prefetch))
 
     def feed(self, start: int = 0) -> Any:
         """What `fit` takes: `dataset`, or where TensorFlow is not installed a generator of the same."""
@@ -258,8 +259,9 @@ class Pairs:
 
 def repeated(batch: Any) -> Any:
     """What `fit` takes, with the same batch again and again: for learning from a few pictures alone."""
-    if not tensorflow_is_there():
-        return itertools.repeat(batch if isinstance(batch, tuple) else (batch,))
+    if not tensorflow_is_there():  # Keras wants a generator, of tuples
+        one = batch if isinstance(batch, tuple) else (batch,)
+        return (one for _ in itertools.count())
     import tensorflow as tf
 
     return _untuned(tf.data.Dataset.from_tensors(batch).repeat())

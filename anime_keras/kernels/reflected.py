@@ -66,7 +66,9 @@ def _beside(maps: Tensor, count: int, axis: int) -> Tensor:
     core).
     """
     side = maps.shape[axis]
-    if not count or side < 2 * count + 2:  # sides that overlap
+    if not count:
+        return maps
+    if side < 2 * count + 2:  # what is mirrored at one end overlaps what is at the other
         frame = [[0, 0] if place != axis else [count, count] for place in range(4)]
         return tf.pad(maps, frame, mode="REFLECT")
 
