@@ -101,6 +101,12 @@ PLAIN = {
 }
 
 
+def strided_case(name, size, channels, deeper):
+    """Three pictures' maps, large to go down or small to go up, and a kernel."""
+    sides = {"down": (size, size, channels), "up": (size // 2, size // 2, deeper)}[name]
+    return tf.constant(random(3, *sides)), tf.constant(random(4, 4, channels, deeper, seed=1))
+
+
 def keras_twin(layer, filters):
     """Keras' own convolution, with the same kernel."""
     kind = keras.layers.Conv2DTranspose if isinstance(layer, Upsample) else keras.layers.Conv2D
@@ -135,9 +141,7 @@ class TestConvolutions:
     @pytest.mark.parametrize(("size", "channels", "deeper"), STRIDED)
     def test_the_special_path_is_the_plain_one(self, name, size, channels, deeper):
         """Values and gradients of both arguments, in float32, where they can be compared closely."""
-        sides = {"down": (size, channels), "up": (size // 2, deeper)}[name]
-        x = tf.constant(random(3, sides[0], sides[0], sides[1]))
-        kernel = tf.constant(random(4, 4, channels, deeper, seed=1))
+        x, kernel = strided_case(name, size, channels, deeper)
         results, upstream = [], None
         for function in (getattr(strided, f"_{name}"), PLAIN[name]):
             with tf.GradientTape() as tape:
@@ -153,9 +157,7 @@ class TestConvolutions:
     @pytest.mark.parametrize(("size", "channels", "deeper"), STRIDED)
     def test_the_special_path_in_second_order(self, name, size, channels, deeper):
         """A gradient penalty differentiates the gradient: to the same numbers."""
-        sides = {"down": (size, channels), "up": (size // 2, deeper)}[name]
-        x = tf.constant(random(2, sides[0], sides[0], sides[1]))
-        kernel = tf.constant(random(4, 4, channels, deeper, seed=1))
+        x, kernel = strided_case(name, size, channels, deeper)
         results = []
         for function in (getattr(strided, f"_{name}"), PLAIN[name]):
             with tf.GradientTape() as outer:

@@ -42,7 +42,7 @@ def downsample(maps: Tensor, kernel: Tensor) -> Tensor:
         kernel: of the same dtype.
 
     Returns:
-        (batch, height / 2, width / 2, out), rounded up where a side is odd and padded at its end alone.
+        (batch, height / 2, width / 2, out), rounded up: an odd side is padded by one more at its end.
     """
     if _has_ways(maps) and maps.shape[1] % 2 == maps.shape[2] % 2 == 0:
         return _down(maps, kernel)
