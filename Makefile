@@ -9,6 +9,8 @@
 #
 # Each makes the virtual environment on its first use. Choose another Python (3.11 to 3.13) with
 # PYTHON=python3.12, another place with VENV=…, and the CUDA or CPU packages with REQUIREMENTS=….
+# test-backends takes a CPU build of PyTorch, for which it asks PyTorch's own index beside PyPI; where
+# that cannot be reached, TORCH=torch==2.13.0 (say) takes what PyPI has.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -18,6 +20,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DOCS ?= .venv-docs
 BACKENDS ?= .venv-backends
+TORCH ?= "torch>=2.6,<3" --extra-index-url https://download.pytorch.org/whl/cpu
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: demo test lint pytest nbval test-faults test-backends test-versions lab notebooks assignments docs clean
@@ -47,8 +50,8 @@ test-backends: $(BACKENDS)/.ready
 
 $(BACKENDS)/.ready: $(READY)
 	$(PYTHON) -m venv $(BACKENDS)
-	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-cpu.txt \
-		"torch>=2.6,<3" --extra-index-url https://download.pytorch.org/whl/cpu -c constraints.txt
+	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-cpu.txt -c constraints.txt
+	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) -c constraints.txt
 	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
