@@ -345,6 +345,25 @@ class ReflectedConv2D(keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable("anime_keras")
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """Keras' layer, by the way of `kernels.conv_transpose` to its gradients.
+
+    Args:
+        filters: channels that come out.
+        kernel_size: side of the kernel.
+        strides: how much larger maps become.
+        **kwargs: `padding`, `kernel_initializer`, `name` … of `keras.layers.Conv2DTranspose`, but for
+            `output_padding`, `dilation_rate` and `data_format`.
+    """
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Convolve (batch, height, width, channels)."""
+        outputs = kernels.conv_transpose(inputs, self.kernel, self.strides[0], self.padding)
+        outputs = outputs + self.bias if self.use_bias else outputs
+        return self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable("anime_keras")
 class WithoutFirst(keras.layers.Layer):
     """Leaves out the first row and the first column.
 

@@ -5,7 +5,7 @@ optimizer. `Adversarial` gives a model the words to tell it in:
 
     record(network, inputs)                   one forward pass that several players can use
     minimize(loss_fn, variables, optimizer)   one optimizer step of one player
-    either(first, then, otherwise)            one of two steps, as a count says
+    either(question, then, otherwise)         one of two steps, as a count says
     input_gradients(fn, inputs)               d fn(x) / d x, for gradient penalties
 
 Networks, layers and losses use `keras.ops` alone. This is the only file of the kit that knows how a
@@ -61,11 +61,17 @@ class Adversarial(keras.Model):
             self.discriminator.trainable_variables,
             self.discriminator_optimizer,
         )
+
+    Attributes:
+        questions: names of the methods that `either` is asked with.
     """
+
+    questions: tuple[str, ...] = ()
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
         self.optimizers: list[keras.optimizers.Optimizer] = []
+        self._answers: dict[str, bool] = {}  # to those questions, while a step is traced for them
         # The model is a container: its networks are built when they are made, and `fit` never calls
         # the container itself, so without this `save_weights` would refuse.
         self.built = True
@@ -200,17 +206,26 @@ class Adversarial(keras.Model):
             optimizer.apply(gradients, variables)
         return keras.tree.map_structure(ops.stop_gradient, loss)
 
-    def either(self, first: Tensor, then: Callable[[], Any], otherwise: Callable[[], Any]) -> None:
+    def either(
+        self,
+        question: Callable[[], Tensor],
+        then: Callable[[], Any],
+        otherwise: Callable[[], Any],
+    ) -> None:
         """Take one of two steps, by a value that is known only while training, such as a count.
 
         Args:
-            first: a scalar, bool: whether it shall be `then`.
+            question: a method without arguments whose name is one of `questions`: whether it shall be
+                `then`, a scalar, bool, made of variables that no step has changed yet.
             then: a step that changes variables of this model; what it returns is not used.
             otherwise: the other one.
         """
+        if (answer := self._answers.get(question.__name__)) is not None:
+            (then if answer else otherwise)()
+            return
         steps = [lambda step=step: (step(), ops.zeros(()))[1] for step in (then, otherwise)]
         if BACKEND != "jax":
-            ops.cond(first, *steps)
+            ops.cond(question(), *steps)
             return
         variables = [*self.variables, *self.optimizer.variables, *self.metrics_variables]
 
@@ -224,9 +239,46 @@ class Adversarial(keras.Model):
             return changed
 
         outer = get_stateless_scope()
-        values = jax.lax.cond(first, *map(pure, steps), [v.value for v in variables])
+        values = jax.lax.cond(question(), *map(pure, steps), [v.value for v in variables])
         for variable, value in zip(variables, values, strict=True):
             outer.add_update((variable, value))
+
+    def make_train_function(self, force: bool = False) -> None:
+        """As Keras does; but JAX on a CPU compiles the step once for each set of answers that comes up.
+
+        Inside of a conditional XLA computes the gradients of a convolution on a CPU by plain loops:
+        21 seconds for a step of an AnimeGAN that so takes one.
+        """
+        on_cpu = BACKEND == "jax" and jax.default_backend() == "cpu"
+        if not (self.questions and on_cpu) or self.run_eagerly or self.steps_per_execution > 1:
+            super().make_train_function(force)
+            return
+        if self.train_function is not None and not force:
+            return
+        compiled: dict[tuple[bool, ...], Callable] = {}
+
+        def train_function(state: tuple, iterator: Any) -> tuple[dict, tuple]:
+            with StatelessScope(state_mapping=_state_mapping(self, state)):
+                answers = tuple(bool(getattr(self, question)()) for question in self.questions)
+            self._answers = dict(zip(self.questions, answers, strict=True))
+            try:
+                if answers not in compiled:
+                    compiled[answers] = self._compiled_step()
+                return compiled[answers](state, iterator)
+            finally:
+                self._answers = {}
+
+        self.train_function = train_function
+
+    def _compiled_step(self) -> Callable:
+        """What Keras makes of `train_step`, which it calls for the first time now."""
+        asking, step = self.train_function, self.train_step
+        self.train_step = functools.partial(
+            step
+        )  # JAX traces a function that it knows no second time
+        super().make_train_function(force=True)
+        compiled, self.train_function, self.train_step = self.train_function, asking, step
+        return compiled
 
     def input_gradients(self, fn: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """Gradients of sum(fn(inputs)) with respect to the inputs, themselves differentiable.
@@ -346,18 +398,7 @@ def _stateless(train_step: Callable) -> Callable:
 
     @functools.wraps(train_step)
     def step(self: Adversarial, state: tuple, data: Any) -> tuple[dict, tuple]:
-        groups = (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
-        pairs = [
-            pair
-            for group, values in zip(groups, state, strict=True)
-            for pair in zip(group, values, strict=True)
-        ]
-        with StatelessScope(state_mapping=pairs) as scope:
+        with StatelessScope(state_mapping=_state_mapping(self, state)) as scope:
             logs = train_step(self, data)
 
         def current(variable: keras.Variable, old: Tensor) -> Tensor:
@@ -366,11 +407,30 @@ def _stateless(train_step: Callable) -> Callable:
 
         new_state = tuple(
             [current(variable, old) for variable, old in zip(group, values, strict=True)]
-            for group, values in zip(groups, state, strict=True)
+            for group, values in zip(_state(self), state, strict=True)
         )
         return logs, new_state
 
     return step
+
+
+def _state(model: Adversarial) -> tuple[list[keras.Variable], ...]:
+    """The variables of what Keras' JAX trainer passes in, in its order."""
+    return (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+def _state_mapping(model: Adversarial, state: tuple) -> list[tuple[keras.Variable, Tensor]]:
+    """Each of those with its value."""
+    return [
+        pair
+        for group, values in zip(_state(model), state, strict=True)
+        for pair in zip(group, values, strict=True)
+    ]
 
 
 def schedule(
@@ -438,11 +498,14 @@ def best_precision() -> str:
 
     bfloat16 has float32's range, so a GAN's losses need no scaling in it, and it pays where the
     processor multiplies it faster: CPUs with AMX, AMD's with AVX512-BF16, GPUs from Ampere on. On an
-    Intel Xeon with AVX512-BF16 but without AMX products took twice as long as in float32.
+    Intel Xeon with AVX512-BF16 but without AMX products took twice as long as in float32. JAX gains
+    nothing from it on a CPU: steps of five models took 0 to 23% longer on an AMD EPYC that has it.
     """
     capability = _gpu_capability()
     if capability is not None:
         return "mixed_bfloat16" if capability >= (8, 0) else "float32"
+    if BACKEND == "jax":
+        return "float32"
     try:
         processor = Path("/proc/cpuinfo").read_text()
     except OSError:  # not Linux

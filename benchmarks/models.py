@@ -1,7 +1,7 @@
 """What a training step of every model costs at every size: time, memory, and how much is products.
 
     python benchmarks/models.py [--models dcgan …] [--sizes 64 128] [--batch-size N] [--json out.json]
-    KERAS_BACKEND=jax python benchmarks/models.py --sizes 64 128 256
+    python benchmarks/models.py --backends tensorflow jax torch --sizes 64 128 256
 
 The networks are those of the models' own defaults, the papers', unless `--small` asks for narrow ones;
 StyleGAN2 without its occasional penalties. Each runs in a process of its own, by `fit` on one batch
@@ -192,10 +192,9 @@ def rounded(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def ask(**arguments: Any) -> Any:
+def ask(backend: str, **arguments: Any) -> Any:
     """Another process's answer."""
-    products = arguments["what"] == "counted"
-    environment = {**os.environ, **({"KERAS_BACKEND": "tensorflow"} if products else {})}
+    environment = {**os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run(
         [sys.executable, __file__, "--worker", json.dumps(arguments)],
         env=environment,
@@ -214,6 +213,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--models", nargs="+", choices=list(BATCHES), default=list(BATCHES))
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        choices=["tensorflow", "jax", "torch"],
+        default=[os.environ.get("KERAS_BACKEND", "tensorflow")],
+    )
     parser.add_argument("--batch-size", type=int, help="the same for all, in place of their own")
     parser.add_argument(
         "--small", action="store_true", help="width 16; StyleGAN2 as the shipped one"
@@ -229,22 +234,31 @@ def main() -> None:
     load = os.getloadavg()[0]
     if load > 0.5:
         print(f"Load average {load:.1f}: not idle, these times prove nothing.", file=sys.stderr)
-    head = ["model", "px", "batch", "precision", "first step, s", "a step, s", "pictures/s"]
+    head = [
+        "model",
+        "px",
+        "batch",
+        "backend",
+        "precision",
+        "first step, s",
+        "a step, s",
+        "pictures/s",
+    ]
     head += ["memory, GiB", "GFLOP a step", "of a product's rate", "that rate, GFLOP/s"]
     print("|", " | ".join(head), "|\n" + len(head) * "|---" + "|", flush=True)
     found = []
-    for name in options.models:
-        for size in options.sizes:
-            count = options.batch_size or BATCHES[name]
-            what = {"name": name, "size": size, "count": count, "small": options.small}
-            row = ask(what="timed", seconds=options.seconds, **what)
+    for name, size in itertools.product(options.models, options.sizes):
+        count = options.batch_size or BATCHES[name]
+        what = {"name": name, "size": size, "count": count, "small": options.small}
+        flop = ask("tensorflow", what="counted", **what) or float("nan")
+        for backend in options.backends:
+            row = ask(backend, what="timed", seconds=options.seconds, **what)
             if row is None:
-                print(f"| {name} | {size} | {count} | did not run |", flush=True)
+                print(f"| {name} | {size} | {count} | {backend} | did not run |", flush=True)
                 continue
-            flop = ask(what="counted", **what) or float("nan")
             share = flop / row["step"] / row["rate"]
-            found.append({**what, **row, "gflop": flop, "share": share})
-            cells = [name, size, count, row["precision"], f"{row['first']:.1f}"]
+            found.append({**what, "backend": backend, **row, "gflop": flop, "share": share})
+            cells = [name, size, count, backend, row["precision"], f"{row['first']:.1f}"]
             cells += [f"{row['step']:.3f}", rounded(count / row["step"]), f"{row['memory']:.1f}"]
             cells += [rounded(flop), f"{share:.0%}", rounded(row["rate"])]
             print("|", " | ".join(map(str, cells)), "|", flush=True)

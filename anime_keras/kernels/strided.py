@@ -26,6 +26,7 @@ import keras
 from keras import ops
 
 from anime_keras.kernels import where
+from anime_keras.kernels.transposed import conv_transpose
 
 Tensor = Any
 BACKEND = keras.backend.backend()
@@ -61,7 +62,7 @@ def upsample(maps: Tensor, kernel: Tensor) -> Tensor:
     """
     if _has_ways(maps):
         return _up(maps, kernel)
-    return ops.conv_transpose(maps, kernel, strides=2, padding="same")
+    return conv_transpose(maps, kernel, strides=2, padding="same")
 
 
 def _has_ways(maps: Tensor) -> bool:

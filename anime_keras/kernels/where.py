@@ -11,6 +11,8 @@ BACKEND = keras.backend.backend()
 _plain = False  # within `portable`
 if BACKEND == "tensorflow":
     import tensorflow as tf
+elif BACKEND == "jax":
+    import jax
 
 
 @contextmanager
@@ -33,10 +35,12 @@ def may_differ() -> bool:
     return not _plain
 
 
-def on_cpu(maps: Tensor, *dtypes: str) -> bool:
-    """Whether maps of one of those dtypes are computed by TensorFlow without a GPU."""
-    if BACKEND != "tensorflow" or _plain:
+def on_cpu(maps: Tensor, *dtypes: str, backend: str = "tensorflow") -> bool:
+    """Whether maps of one of those dtypes are computed by that backend on a CPU."""
+    if backend != BACKEND or _plain:
         return False
     if keras.backend.standardize_dtype(maps.dtype) not in dtypes:
         return False
+    if backend == "jax":
+        return jax.default_backend() == "cpu"
     return not tf.config.list_physical_devices("GPU")

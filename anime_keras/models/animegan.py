@@ -263,6 +263,8 @@ class AnimeGAN(training.Adversarial):
             `keras.utils.set_random_seed`.
     """
 
+    questions = ("begins",)
+
     def __init__(
         self,
         image_size: int = 256,
@@ -416,12 +418,16 @@ class AnimeGAN(training.Adversarial):
         """
         x, y, blurred = data
         self.either(
-            self.first_optimizer.iterations < self.first_steps,
+            self.begins,
             lambda: self.first_step(x),
             lambda: self.game_step(x, y, blurred),
         )
         self.follow()
         return self.update_meters()
+
+    def begins(self) -> Tensor:
+        """Whether the generator learns alone yet."""
+        return self.first_optimizer.iterations < self.first_steps
 
     def first_step(self, x: Tensor) -> None:
         """The generator alone, without the discriminator."""

@@ -17,6 +17,7 @@ from keras import layers, ops
 
 from anime_keras import kernels, losses, replicas, state_dicts, training
 from anime_keras.layers import (
+    Conv2DTranspose,
     ImageHistory,
     InstanceNormalization,
     ReflectedConv2D,
@@ -98,7 +99,7 @@ def build_generator(
     for number in range(residual_blocks):
         x = _residual_block(x, number)
     for times in (2, 1):
-        x = layers.Conv2DTranspose(
+        x = Conv2DTranspose(
             times * width, 3, 2, kernel_initializer=_kernel(), name=f"decode_{times}"
         )(x)
         x = WithoutFirst()(x)  # PyTorch's padding=1, output_padding=1

@@ -342,6 +342,8 @@ class StyleGAN2(Generating, training.Adversarial):
         self.every_g = every_g
         self.every_d = every_d
         self.freeze = freeze
+        due = {"path_length_is_due": path_length, "r1_is_due": r1 != 0.0}
+        self.questions = tuple(question for question, matters in due.items() if matters)
 
         def adam(every: int) -> keras.optimizers.Optimizer:
             # One more step than before in so many: each is made that much smaller (appendix B).
@@ -368,7 +370,7 @@ class StyleGAN2(Generating, training.Adversarial):
         )
         if self.path_length:
             self.either(
-                ops.equal(self.steps % self.every_g, 0),
+                self.path_length_is_due,
                 lambda: self.minimize(
                     lambda: self.every_g * self.path_length_loss(_part(count)),
                     self.generator_variables,
@@ -384,7 +386,7 @@ class StyleGAN2(Generating, training.Adversarial):
         )
         if self.r1 != 0.0:
             self.either(
-                ops.equal(self.steps % self.every_d, 0),
+                self.r1_is_due,
                 lambda: self.minimize(
                     lambda: self.every_d * self.r1_loss(real),
                     self.discriminator_variables,
@@ -394,6 +396,14 @@ class StyleGAN2(Generating, training.Adversarial):
             )
         self.follow(count)
         return self.update_meters(d_loss=d_loss, g_loss=g_loss)
+
+    def path_length_is_due(self) -> Tensor:
+        """Whether the generator steps against its penalty this time."""
+        return ops.equal(self.steps % self.every_g, 0)
+
+    def r1_is_due(self) -> Tensor:
+        """Whether the discriminator does."""
+        return ops.equal(self.steps % self.every_d, 0)
 
     def generator_loss(self, count: int | Tensor) -> Tensor:
         """-log σ(D(G(z))): the generator wants its pictures' logits up."""

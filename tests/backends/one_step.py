@@ -1,6 +1,7 @@
 """One step of every model on whatever backend Keras has here, with the draws of a step fixed.
 
     KERAS_BACKEND=jax python tests/backends/one_step.py OUT.npz [WEIGHTS.npz] [--cases …] [--devices 2]
+        [--pictures 1]
 
 Random generators differ between backends, so all that a step draws comes from NumPy here; so do the
 pictures. Weights are those of the other file, where one is given. What is written for each case: the
@@ -106,16 +107,16 @@ def pictures(seed: int) -> np.ndarray:
     return np.tanh(np.einsum("yi,bijc,xj->byxc", between, rows, between)).astype("float32")
 
 
-def batch(model: str):
+def batch(model: str, seed: int):
     """What the model's `train_step` takes."""
     if model == "ConditionalDCGAN":
-        return pictures(1), {name: np.int32(values) for name, values in LABELS.items()}
+        return pictures(seed), {name: np.int32(values) for name, values in LABELS.items()}
     count = {"CycleGAN": 2, "AnimeGAN": 3}.get(model, 1)
-    return tuple(pictures(seed) for seed in range(1, count + 1)) if count > 1 else pictures(1)
+    return tuple(pictures(seed + i) for i in range(count)) if count > 1 else pictures(seed)
 
 
-def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
-    """One step of one case; all numbers of it."""
+def step(name: str, weights: dict[str, np.ndarray] | None, seed: int) -> dict[str, np.ndarray]:
+    """One step of one case on pictures of that seed; all numbers of it."""
     from anime_keras import models
 
     kind, arguments, rules = CASES[name]
@@ -153,7 +154,7 @@ def step(name: str, weights: dict[str, np.ndarray] | None) -> dict[str, np.ndarr
     for word in kept:
         setattr(keras.random, word, getattr(draws, word))
     try:
-        data = batch(kind)
+        data = batch(kind, seed)
         if keras.backend.backend() == "tensorflow":
             data = tf.data.Dataset.from_tensors(data).repeat(4)
         else:
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("weights", nargs="?")
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--pictures", type=int, default=1, help="seed of the first batch")
     options = parser.parse_args()
     keras.config.set_dtype_policy("float32")
     if keras.backend.backend() == "tensorflow":  # of JAX an environment variable asks for devices
@@ -200,7 +202,7 @@ def main() -> None:
     found = {}
     with replicas.shared_among(options.devices):
         for name in options.cases:
-            found |= step(name, known)
+            found |= step(name, known, options.pictures)
     np.savez(options.out, **found)
 
 
