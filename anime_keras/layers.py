@@ -346,15 +346,26 @@ class ReflectedConv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("anime_keras")
 class Conv2DTranspose(keras.layers.Conv2DTranspose):
-    """Keras' layer, by the way of `kernels.conv_transpose` to its gradients.
+    """Keras' layer, with the gradients of `kernels.conv_transpose`.
 
     Args:
         filters: channels that come out.
         kernel_size: side of the kernel.
-        strides: how much larger maps become.
-        **kwargs: `padding`, `kernel_initializer`, `name` … of `keras.layers.Conv2DTranspose`, but for
-            `output_padding`, `dilation_rate` and `data_format`.
+        strides: how much larger maps become, along both axes.
+        **kwargs: `padding`, `kernel_initializer`, `name` … of `keras.layers.Conv2DTranspose`.
+
+    Raises:
+        ValueError: unequal strides, `output_padding`, `dilation_rate` or channels first.
     """
+
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs) -> None:
+        super().__init__(filters, kernel_size, strides, **kwargs)
+        unknown = self.output_padding is not None or set(self.dilation_rate) != {1}
+        if unknown or len(set(self.strides)) > 1 or self.data_format != "channels_last":
+            raise ValueError(
+                "This Conv2DTranspose takes one stride for both axes and channels last, and neither "
+                "output_padding nor dilation_rate: keras.layers.Conv2DTranspose has them."
+            )
 
     def call(self, inputs: Tensor) -> Tensor:
         """Convolve (batch, height, width, channels)."""

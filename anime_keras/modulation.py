@@ -57,7 +57,7 @@ def _smoothed(framed: Tensor, stride: int, gain: float) -> Tensor:
     XLA makes one loop of them, and has no good one on a CPU for convolutions of single channels.
     """
     maps = ops.cast(framed, "float32")
-    taps = np.float32(FILTER) * (np.sqrt(gain) / np.sum(FILTER))
+    taps = [tap * math.sqrt(gain) / sum(FILTER) for tap in FILTER]
     for axis in (1, 2):
         places = framed.shape[axis] - len(taps) + 1
         slices = [

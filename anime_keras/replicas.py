@@ -11,8 +11,8 @@ takes its own rows. So every device comes to the same new weights, and these are
 with the whole batch.
 
 On JAX `keras.distribution` cuts arrays, not programs: a step never learns that there is more than one
-device, and nothing here has anything to do. On TensorFlow `tf.distribute.MirroredStrategy` runs one
-program a device. PyTorch trains on one device here.
+device, and of what is here only the drawing of numbers has anything to do. On TensorFlow
+`tf.distribute.MirroredStrategy` runs one program a device. PyTorch trains on one device here.
 """
 
 import contextlib
@@ -237,7 +237,14 @@ def gather(rows: Tensor) -> Tensor:
 
 
 def own(rows: Tensor) -> Tensor:
-    """This replica's part of the rows (batch, …) of all."""
+    """This replica's part of the rows (batch, …) of all.
+
+    On JAX these stay all rows, but lie among the devices as those of a batch do. Drawn numbers would
+    lie on each, and all that is made of them, the generator's work, would be done on each for all.
+    """
+    among = keras.distribution.distribution() if BACKEND == "jax" else None
+    if among is not None and rows.shape[0] % among.device_mesh.shape[0] == 0:
+        return keras.distribution.distribute_tensor(rows, among.get_data_layout(rows.shape))
     if count() == 1:
         return rows
     size = tf.shape(rows)[0] // count()

@@ -14,6 +14,7 @@ on JAX.
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +64,7 @@ class Adversarial(keras.Model):
         )
 
     Attributes:
-        questions: names of the methods that `either` is asked with.
+        questions: names of the methods that `either` is called with.
     """
 
     questions: tuple[str, ...] = ()
@@ -215,8 +216,8 @@ class Adversarial(keras.Model):
         """Take one of two steps, by a value that is known only while training, such as a count.
 
         Args:
-            question: a method without arguments whose name is one of `questions`: whether it shall be
-                `then`, a scalar, bool, made of variables that no step has changed yet.
+            question: a method without arguments: whether it shall be `then`, a scalar, bool, made of
+                variables that this step has not changed yet. Its name should be among `questions`.
             then: a step that changes variables of this model; what it returns is not used.
             otherwise: the other one.
         """
@@ -244,10 +245,12 @@ class Adversarial(keras.Model):
             outer.add_update((variable, value))
 
     def make_train_function(self, force: bool = False) -> None:
-        """As Keras does; but JAX on a CPU compiles the step once for each set of answers that comes up.
+        """As Keras does; but JAX on a CPU is asked the `questions` before a step, not within it.
 
-        Inside of a conditional XLA computes the gradients of a convolution on a CPU by plain loops:
-        21 seconds for a step of an AnimeGAN that so takes one.
+        XLA computes the gradients of a convolution that is inside of a conditional by plain loops on a
+        CPU: a step of an AnimeGAN took 21 seconds so, and takes one. So there is one step for each set
+        of answers, which JAX compiles when it first comes up. Several steps in one execution, and eager
+        ones, keep the conditional.
         """
         on_cpu = BACKEND == "jax" and jax.default_backend() == "cpu"
         if not (self.questions and on_cpu) or self.run_eagerly or self.steps_per_execution > 1:
@@ -255,30 +258,34 @@ class Adversarial(keras.Model):
             return
         if self.train_function is not None and not force:
             return
-        compiled: dict[tuple[bool, ...], Callable] = {}
+        before, step = vars(self).get("train_step"), self.train_step
+        steps = {}
+        try:
+            for answers in itertools.product((False, True), repeat=len(self.questions)):
+                known = dict(zip(self.questions, answers, strict=True))
+                self.train_step = functools.partial(self._knowing, known, step)
+                super().make_train_function(force=True)
+                steps[answers] = self.train_function
+        finally:
+            if before is None:
+                del self.train_step
+            else:
+                self.train_step = before
 
         def train_function(state: tuple, iterator: Any) -> tuple[dict, tuple]:
             with StatelessScope(state_mapping=_state_mapping(self, state)):
                 answers = tuple(bool(getattr(self, question)()) for question in self.questions)
-            self._answers = dict(zip(self.questions, answers, strict=True))
-            try:
-                if answers not in compiled:
-                    compiled[answers] = self._compiled_step()
-                return compiled[answers](state, iterator)
-            finally:
-                self._answers = {}
+            return steps[answers](state, iterator)
 
         self.train_function = train_function
 
-    def _compiled_step(self) -> Callable:
-        """What Keras makes of `train_step`, which it calls for the first time now."""
-        asking, step = self.train_function, self.train_step
-        self.train_step = functools.partial(
-            step
-        )  # JAX traces a function that it knows no second time
-        super().make_train_function(force=True)
-        compiled, self.train_function, self.train_step = self.train_function, asking, step
-        return compiled
+    def _knowing(self, answers: dict[str, bool], step: Callable, *arguments: Any) -> Any:
+        """A step, while JAX traces it, for which questions have these answers."""
+        self._answers = answers
+        try:
+            return step(*arguments)
+        finally:
+            self._answers = {}
 
     def input_gradients(self, fn: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """Gradients of sum(fn(inputs)) with respect to the inputs, themselves differentiable.
@@ -499,13 +506,14 @@ def best_precision() -> str:
     bfloat16 has float32's range, so a GAN's losses need no scaling in it, and it pays where the
     processor multiplies it faster: CPUs with AMX, AMD's with AVX512-BF16, GPUs from Ampere on. On an
     Intel Xeon with AVX512-BF16 but without AMX products took twice as long as in float32. JAX gains
-    nothing from it on a CPU: steps of five models took 0 to 23% longer on an AMD EPYC that has it.
+    nothing from it on a CPU: steps of five models took from 7% less to 23% more time on an AMD EPYC
+    that has it. (AMX was not tried.)
     """
     capability = _gpu_capability()
     if capability is not None:
         return "mixed_bfloat16" if capability >= (8, 0) else "float32"
     if BACKEND == "jax":
-        return "float32"
+        return "float32" if jax.default_backend() == "cpu" else "mixed_bfloat16"  # that is a TPU
     try:
         processor = Path("/proc/cpuinfo").read_text()
     except OSError:  # not Linux

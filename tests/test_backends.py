@@ -43,12 +43,12 @@ class TestOneStep:
     @pytest.mark.parametrize("case", one_step.CASES)
     def test_parity(self, steps, case, tmp_path):
         numbers = self.apart(case, *steps)
-        if not self.agree(numbers):
+        if not self.agree(numbers) and numbers.losses < 1e-4 and numbers.gradients < 1e-2:
             # Where a number before a ReLU is all but 0, or the two sides of an L1 loss are all but
             # the same, rounding decides which way the gradient goes, and with it a thousandth of the
             # largest. That is rare: the same twice, on other pictures, would be a wrong gradient.
             ours, theirs = tmp_path / "tensorflow.npz", tmp_path / steps[1].name
-            others = ["--cases", case, "--pictures", "11"]
+            others = ["--cases", case, "--pictures", "21"]
             run("one_step.py", "tensorflow", ours, *others)
             run("one_step.py", steps[1].stem, theirs, ours, *others)
             numbers = self.apart(case, ours, theirs)
@@ -74,9 +74,16 @@ def test_ways_of_its_own(backend):
     """On a CPU: what JAX takes for slow operations of `keras.ops`, and for conditionals."""
     found = json.loads(run("ways.py", backend))
     print(f"{backend}: {found}")
-    assert len(found["apart"]) == 6 and max(found["apart"].values()) < 1e-5
-    for way, traced in (("asked", 2), ("conditional", 1)):  # once for each answer, or with both
-        assert found[way] == {"total": 62.0, "steps": 8, "traced": traced}
+    for dtype, tolerance in (("float32", 1e-5), ("bfloat16", 0.01)):
+        apart = found[dtype].values()
+        assert len(apart) == 6 and max(apart) < tolerance
+    # Other sums have other rounding errors; none at all would be the same way twice.
+    assert min(found["float32"].values()) > 0.0
+    # Every third step adds 1, the others 10. A step is traced once for each answer and shape, and the
+    # conditional once for each shape.
+    totals = [[62.0, 8], [73.0, 10], [83.0, 11]]
+    assert found["asked"] == [[*t, n] for t, n in zip(totals, (2, 4, 5), strict=True)]
+    assert [one[:2] for one in found["conditional"]] == totals
 
 
 class TestJourney:

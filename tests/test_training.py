@@ -1,5 +1,7 @@
 """How players learn: `Adversarial`'s verbs against gradients worked out by hand."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -306,6 +308,16 @@ def test_best_precision(monkeypatch, vendor, flags, expected):
     information = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: {flags}\n"
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
     monkeypatch.setattr("pathlib.Path.read_text", lambda path: information)
+    assert training.best_precision() == expected
+
+
+@pytest.mark.parametrize(("platform", "expected"), [("cpu", "float32"), ("tpu", "mixed_bfloat16")])
+def test_best_precision_of_jax(monkeypatch, platform, expected):
+    """Whatever the processor has."""
+    device = SimpleNamespace(platform=platform)
+    jax = SimpleNamespace(default_backend=lambda: platform, devices=lambda: [device])
+    monkeypatch.setattr(training, "BACKEND", "jax")
+    monkeypatch.setattr(training, "jax", jax, raising=False)
     assert training.best_precision() == expected
 
 

@@ -24,7 +24,8 @@ def conv_transpose(maps: Tensor, kernel: Tensor, strides: int, padding: str = "v
         padding: "valid" or "same".
 
     Returns:
-        (batch, rows, columns, out); with "same" strides * height rows and strides * width columns.
+        (batch, rows, columns, out). With "same" there are strides * height rows, with "valid" strides *
+        (height - 1) + the larger of strides and the kernel's height; columns likewise.
     """
     if where.on_cpu(maps, "float32", "bfloat16", backend="jax"):
         return _transposed(maps, ops.convert_to_tensor(kernel), strides, padding)

@@ -1,7 +1,7 @@
 """One step of every model on whatever backend Keras has here, with the draws of a step fixed.
 
     KERAS_BACKEND=jax python tests/backends/one_step.py OUT.npz [WEIGHTS.npz] [--cases …] [--devices 2]
-        [--pictures 1]
+        [--pictures 11]
 
 Random generators differ between backends, so all that a step draws comes from NumPy here; so do the
 pictures. Weights are those of the other file, where one is given. What is written for each case: the
@@ -25,7 +25,9 @@ from anime_keras import replicas
 BATCH, SIZE = 4, 32
 WORDS = {"hair_color": ("blue", "pink", "red"), "glasses": ("none", "round")}
 LABELS = {"hair_color": [0, 1, 2, -1], "glasses": [0, 1, 1, 0]}
-# name -> (model, its arguments, its rules)
+NARROW = {"latent_dim": 16, "fmaps": 1 / 64, "max_channels": 32}
+# name -> (model, its arguments, its rules). "within" after a model's name: without the questions that
+# JAX on a CPU would be asked before a step, so that it decides within, as it does on a GPU.
 CASES = {
     "dcgan": ("DCGAN", {"width": 8, "augmentation": ("translation", "cutout")}, {}),
     "dcgan_hinge": (
@@ -57,14 +59,12 @@ CASES = {
     ),
     "animegan_begins": ("AnimeGAN", {"width": 4}, {"first_steps": 5}),
     "animegan_plays": ("AnimeGAN", {"width": 4}, {"first_steps": 0}),
+    "animegan_within": ("AnimeGAN", {"width": 4}, {"first_steps": 0}),
     "vae": ("VAE", {"width": 8, "latent_dim": 8}, {"free_bits": 0.1}),
     "vae_perceptual": ("VAE", {"width": 8, "latent_dim": 8, "likelihood": "perceptual"}, {}),
     "vae_gan": ("VAEGAN", {"width": 8, "latent_dim": 8}, {}),
-    "stylegan2": (
-        "StyleGAN2",
-        {"latent_dim": 16, "fmaps": 1 / 64, "max_channels": 32, "adaptive": True},
-        {},
-    ),
+    "stylegan2": ("StyleGAN2", {**NARROW, "adaptive": True}, {}),
+    "stylegan2_within": ("StyleGAN2", NARROW, {}),
 }
 
 
@@ -123,8 +123,11 @@ def step(name: str, weights: dict[str, np.ndarray] | None, seed: int) -> dict[st
     keras.utils.set_random_seed(0)
     model = getattr(models, kind)(image_size=SIZE, **arguments)
     model.compile(**rules)
+    if name.endswith("_within"):
+        model.questions = ()
     if kind == "StyleGAN2":
-        model.augment.probability.assign(0.7)
+        if model.augment:
+            model.augment.probability.assign(0.7)
         for (
             layer
         ) in model.synthesis.layers:  # begun at 0 it would stay unseen whether noise is added
@@ -149,7 +152,14 @@ def step(name: str, weights: dict[str, np.ndarray] | None, seed: int) -> dict[st
                 jax.debug.inspect_array_sharding(images, callback=shardings.append)
         return inner(*arguments)
 
+    def own(rows):  # what is drawn, too
+        rows = kept_own(rows)
+        if keras.distribution.distribution() is not None:
+            jax.debug.inspect_array_sharding(rows, callback=shardings.append)
+        return rows
+
     model.train_step = train_step
+    kept_own, replicas.own = replicas.own, own
     kept = {word: getattr(keras.random, word) for word in ("normal", "uniform", "randint")}
     for word in kept:
         setattr(keras.random, word, getattr(draws, word))
@@ -162,6 +172,7 @@ def step(name: str, weights: dict[str, np.ndarray] | None, seed: int) -> dict[st
             data = (one for _ in range(4))
         logs = model.fit(data, steps_per_epoch=1, epochs=1, verbose=0).history
     finally:
+        replicas.own = kept_own
         for word, function in kept.items():
             setattr(keras.random, word, function)
 
@@ -191,7 +202,7 @@ def main() -> None:
     parser.add_argument("weights", nargs="?")
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--devices", type=int, default=1)
-    parser.add_argument("--pictures", type=int, default=1, help="seed of the first batch")
+    parser.add_argument("--pictures", type=int, default=11, help="seed of the first batch")
     options = parser.parse_args()
     keras.config.set_dtype_policy("float32")
     if keras.backend.backend() == "tensorflow":  # of JAX an environment variable asks for devices

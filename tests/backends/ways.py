@@ -2,11 +2,14 @@
 
     KERAS_BACKEND=jax python tests/backends/ways.py
 
-Prints JSON: for each operation how far value, first and second derivatives are apart, as a part of the
-largest; and what became of a model that takes one of two steps.
+Prints JSON: for each operation and dtype how far value, first and second derivatives are apart, as a
+part of the largest; and what became of a model that takes one of two steps.
 """
 
 import json
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax
 import keras
@@ -36,15 +39,16 @@ def derivatives(operation, inputs) -> list[np.ndarray]:
         return sum(ops.sum(ops.square(gradient)) for gradient in first(*inputs)[1])
 
     value, gradients = first(*inputs)
-    return [np.asarray(x) for x in (value, *gradients, *jax.grad(length, (0, 1))(*inputs))]
+    found = (value, *gradients, *jax.grad(length, (0, 1))(*inputs))
+    return [np.asarray(x).astype("float64") for x in found]
 
 
-def apart() -> dict[str, float]:
+def apart(dtype: str) -> dict[str, float]:
     """The largest difference of each operation from its plain form."""
     found = {}
     for name, (*shapes, operation) in OPERATIONS.items():
         random = np.random.default_rng(0)
-        inputs = [ops.convert_to_tensor(random.normal(size=s), "float32") for s in shapes]
+        inputs = [ops.convert_to_tensor(random.normal(size=s), dtype) for s in shapes]
         ours = derivatives(operation, inputs)
         with kernels.portable():
             theirs = derivatives(operation, inputs)
@@ -81,18 +85,23 @@ class Counting(training.Adversarial):
         return {}
 
 
-def counted(**rules) -> dict[str, float]:
-    """Eight steps of it, in two epochs."""
-    model = Counting()
-    model.compile(**rules)
-    model.add_optimizer(keras.optimizers.SGD(), [])
-    model.fit(np.zeros((4, 1), "float32"), batch_size=1, epochs=2, verbose=0)
-    return {"total": float(model.total), "steps": int(model.steps), "traced": model.traced}
+def counted(**rules) -> list[list[float]]:
+    """The total, the number of steps and how often they were traced, after each of three trainings.
+
+    Eight steps in two epochs; two steps with larger batches; one after compiling anew.
+    """
+    model, found = Counting(), []
+    for batch_size, epochs, anew in ((1, 2, True), (2, 1, False), (4, 1, True)):
+        if anew:
+            model.compile(**rules)
+            model.add_optimizer(keras.optimizers.SGD(), [])
+        model.fit(np.zeros((4, 1), "float32"), batch_size=batch_size, epochs=epochs, verbose=0)
+        found.append([float(model.total), int(model.steps), model.traced])
+    assert "train_step" not in vars(model)
+    return found
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps(
-            {"apart": apart(), "asked": counted(), "conditional": counted(steps_per_execution=2)}
-        )
-    )
+    found = {dtype: apart(dtype) for dtype in ("float32", "bfloat16")}
+    found |= {"asked": counted(), "conditional": counted(steps_per_execution=2)}
+    print(json.dumps(found))
