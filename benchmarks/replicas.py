@@ -11,6 +11,7 @@ take turns: `_turns.py`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import partial
 
@@ -18,6 +19,7 @@ import _turns
 
 BATCH = int(os.environ.get("BATCH", "128"))  # pictures a step, of all devices
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+FOR_EVER = contextlib.ExitStack()  # a scope that nobody holds ends when it is collected
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 
 
@@ -39,8 +41,7 @@ def share(devices: int, policy: str) -> _turns.Train:
 
     keras.config.set_dtype_policy(policy)
     real = np.tanh(np.random.default_rng(0).standard_normal((BATCH, 64, 64, 3))).astype("float32")
-    scope = replicas.shared_among(devices)
-    scope.__enter__()  # for as long as the process lives
+    FOR_EVER.enter_context(replicas.shared_among(devices))
     gan = models.DCGAN(image_size=64, ema=0.0)
     gan.compile()
     return _turns.by_fit(gan, real)
